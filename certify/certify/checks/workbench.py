@@ -1,0 +1,48 @@
+"""What a check is given: the subject, the laboratory, and what earlier checks found.
+
+A check is a function from a `Workbench` to a `CheckResult`. It asks the laboratory for runs and judges the records;
+it never runs the node itself, prints nothing and writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from certify.evidence.verdict import CheckResult
+from certify.laboratory.record import Plan, RunRecord
+from certify.subject import Signature, Subject
+
+
+class Laboratory(Protocol):
+    """The part of the laboratory that checks rely on."""
+
+    def signature(self) -> Signature:
+        """The entry point's signature. The node is imported once, in the sandbox."""
+
+    def run(self, plan: Plan) -> RunRecord:
+        """Run one plan in a fresh world."""
+
+    def run_all(self, plans: Iterable[Plan]) -> Iterator[RunRecord]:
+        """Run independent plans, several at a time; records come in the order of the plans."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workbench:
+    """Everything a check may use.
+
+    Attributes:
+        progress: call it with a number of finished runs and the planned total, as often as you like.
+        earlier: results of the checks that ran before, by id.
+    """
+
+    subject: Subject
+    laboratory: Laboratory
+    fixtures: Mapping[str, bytes]
+    expected: Mapping[str, bytes]
+    earlier: Mapping[str, CheckResult] = field(default_factory=dict)
+    progress: Callable[[int, int], None] = lambda _done, _total: None
+
+
+Check = Callable[[Workbench], CheckResult]

@@ -1,0 +1,1 @@
+"""Proof obligations and the engines that decide them."""
