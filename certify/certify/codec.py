@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 import struct
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from blake3 import blake3
@@ -30,6 +30,8 @@ MAX_INT: Final = 2**64 - 1
 MIN_INT: Final = -(2**64)
 
 _BYTES, _TEXT, _ARRAY, _MAP = 2, 3, 4, 5
+_TextWriter = Callable[[str], bytes]
+
 _PATH_LIMIT = 200
 _KEY_LIMIT = 40
 
@@ -79,9 +81,24 @@ def encode(value: object) -> bytes:
     Raises:
         EncodingError: the value, or one inside it, lies outside the profile; the error names its path.
     """
+    return _encode(value, _strict_text)
+
+
+def encode_composed(value: object) -> bytes:
+    """The encoding of `value` with its text, map keys included, brought to Normalization Form C first.
+
+    Two spellings of the same text give the same bytes. For idempotency keys; evidence is never repaired.
+
+    Raises:
+        EncodingError: as `encode`, and when two keys of a map become equal.
+    """
+    return _encode(value, _composed_text)
+
+
+def _encode(value: object, text: _TextWriter) -> bytes:
     chunks: list[bytes] = []
     try:
-        _write(value, chunks, 0)
+        _write(value, chunks, 0, text)
     except _Refusal as refusal:
         raise EncodingError(_path(refusal.steps), refusal.reason, refusal.fix) from None
     except RecursionError:
@@ -122,10 +139,10 @@ def _path(steps_inside_out: Iterable[str]) -> str:
     return path if len(path) <= _PATH_LIMIT else f"{path[:_PATH_LIMIT]}…"
 
 
-def _write(value: object, chunks: list[bytes], depth: int) -> None:
+def _write(value: object, chunks: list[bytes], depth: int, text: _TextWriter) -> None:
     kind = type(value)
     if kind is str:
-        chunks.append(_text(value))  # type: ignore[arg-type]  # `kind is` does not narrow
+        chunks.append(text(value))  # type: ignore[arg-type]  # `kind is` does not narrow
     elif kind is bool:
         chunks.append(b"\xf5" if value else b"\xf4")
     elif kind is int:
@@ -137,47 +154,47 @@ def _write(value: object, chunks: list[bytes], depth: int) -> None:
     elif kind is bytes:
         chunks.append(_head(_BYTES, len(value)) + value)  # type: ignore[arg-type, operator]  # as above
     elif isinstance(value, list | tuple) and kind in {list, tuple}:
-        _write_array(value, chunks, _deeper(depth))
+        _write_array(value, chunks, _deeper(depth), text)
     elif isinstance(value, Mapping):
-        _write_map(value, chunks, _deeper(depth))
+        _write_map(value, chunks, _deeper(depth), text)
     else:
         raise _unsupported(value)
 
 
-def _write_array(items: list[object] | tuple[object, ...], chunks: list[bytes], depth: int) -> None:
+def _write_array(items: list[object] | tuple[object, ...], chunks: list[bytes], depth: int, text: _TextWriter) -> None:
     chunks.append(_head(_ARRAY, len(items)))
     for index, item in enumerate(items):
         try:
-            _write(item, chunks, depth)
+            _write(item, chunks, depth, text)
         except _Refusal as refusal:
             raise refusal.at(f"[{index}]") from None
 
 
-def _write_map(members: Mapping[object, object], chunks: list[bytes], depth: int) -> None:
+def _write_map(members: Mapping[object, object], chunks: list[bytes], depth: int, text: _TextWriter) -> None:
     encoded: dict[bytes, bytes] = {}
     for key, value in members.items():
-        name = _key(key)
+        name = _key(key, text)
         inner: list[bytes] = []
         try:
-            _write(value, inner, depth)
+            _write(value, inner, depth, text)
         except _Refusal as refusal:
             raise refusal.at(member(str(key))) from None
         if name in encoded:
-            raise _Refusal(f"the key {member(str(key))} occurs twice", "keep one of the two")
+            raise _Refusal(f"two keys are both encoded as {member(str(key))}", "keep one of the two")
         encoded[name] = b"".join(inner)
     chunks.append(_head(_MAP, len(encoded)))
     for name in sorted(encoded):
         chunks += (name, encoded[name])
 
 
-def _key(key: object) -> bytes:
+def _key(key: object, text: _TextWriter) -> bytes:
     if type(key) is not str:
         raise _Refusal(
             f"a map key is of type {_type_name(key)}, and keys must be text",
             "write the key as text, or use a list of pairs",
         )
     try:
-        return _text(key)
+        return text(key)
     except _Refusal as refusal:
         raise refusal.at(f"{member(key)} (key)") from None
 
@@ -221,7 +238,20 @@ def _float(value: float) -> bytes:
     return b"\xfb" + struct.pack(">d", value)
 
 
-def _text(value: str) -> bytes:
+def _strict_text(value: str) -> bytes:
+    if not value.isascii() and not unicodedata.is_normalized("NFC", value):
+        raise _Refusal(
+            "the text is not in Unicode Normalization Form C",
+            'pass unicodedata.normalize("NFC", text) if that is meant',
+        )
+    return _utf8(value)
+
+
+def _composed_text(value: str) -> bytes:
+    return _utf8(unicodedata.normalize("NFC", value))
+
+
+def _utf8(value: str) -> bytes:
     try:
         data = value.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -229,11 +259,6 @@ def _text(value: str) -> bytes:
             f"the text has a lone surrogate (U+{ord(value[error.start]):04X} at index {error.start})",
             "decode the original bytes properly, or pass them as bytes",
         ) from None
-    if not value.isascii() and not unicodedata.is_normalized("NFC", value):
-        raise _Refusal(
-            "the text is not in Unicode Normalization Form C",
-            'pass unicodedata.normalize("NFC", text) if that is meant',
-        )
     return _head(_TEXT, len(data)) + data
 
 
