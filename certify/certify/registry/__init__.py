@@ -1,1 +1,12 @@
-"""To be written."""
+"""The registry: releases with their evidence, and a transparency log of every decision.
+
+- ``registry``: `Registry`, what it is asked and what it changes;
+- ``submission``: what is handed in, and the receipt that is handed back;
+- ``waivers``, ``decisions``, ``versions``, ``times``: the values that people sign, and their parts;
+- ``entries``: the log's entries, and the tables that follow from them;
+- ``merkle``, ``checkpoint``: the log's tree, and its signed heads;
+- ``envelopes``: what signed envelopes and evidence say;
+- ``store``, ``disk``, ``founding``: SQLite and files, one transaction at a time;
+- ``verification``, ``raw``: everything computed again from the raw storage;
+- ``errors``: codes and exceptions.
+"""

@@ -1,0 +1,111 @@
+"""The stored rows as they are, for verification: read without indices, believed in nothing.
+
+Rules this module keeps:
+
+- the database is opened for reading only, and each table is scanned in full;
+- rows are handed on as found: whether they fit the log is for the reader to judge;
+- a database that SQLite itself finds damaged gives `DamageError` with what SQLite says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from certify.registry.store import connect, schema, statements
+
+Row = tuple[Any, ...]
+
+
+class DamageError(Exception):
+    """SQLite cannot read the database, or finds its pages inconsistent."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawStorage:
+    """Every row of the registry's tables.
+
+    Attributes:
+        alterations: tables, indices and triggers that differ from the schema's.
+        settings: ``(name, value)``.
+        entries: ``(number, node, leaf_hash, data)`` by number.
+        subtrees: ``(level, number, hash)``.
+        checkpoints: ``(size, note)`` by size.
+        blobs: ``(digest, size)``.
+        releases: ``(node, release, subject, evidence, entry, status, version)``.
+        waivers: ``(id, node, entry)``.
+    """
+
+    alterations: tuple[str, ...]
+    settings: tuple[Row, ...]
+    entries: tuple[Row, ...]
+    subtrees: tuple[Row, ...]
+    checkpoints: tuple[Row, ...]
+    blobs: tuple[Row, ...]
+    releases: tuple[Row, ...]
+    waivers: tuple[Row, ...]
+
+
+def load(folder: Path) -> RawStorage:
+    """Read everything, in one transaction.
+
+    Raises:
+        DamageError: the database is damaged, or lacks a table.
+    """
+    try:
+        with contextlib.closing(connect(folder, busy_seconds=30.0, read_only=True)) as connection:
+            connection.execute("BEGIN")
+            said = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(5)")]
+            if said != ["ok"]:
+                raise DamageError("; ".join(said))
+            alterations = _alterations(connection)
+            return RawStorage(alterations, **{table: _scan(connection, table) for table in _COLUMNS})
+    except sqlite3.Error as error:
+        raise DamageError(str(error)) from error
+
+
+_COLUMNS: Final[Mapping[str, Mapping[str, type]]] = {
+    "settings": {"name": str, "value": str},
+    "entries": {"number": int, "node": str, "leaf_hash": bytes, "data": bytes},
+    "subtrees": {"level": int, "number": int, "hash": bytes},
+    "checkpoints": {"size": int, "note": str},
+    "blobs": {"digest": str, "size": int},
+    "releases": {
+        "node": str,
+        "release": str,
+        "subject": str,
+        "evidence": str,
+        "entry": int,
+        "status": str,
+        "version": int,
+    },
+    "waivers": {"id": str, "node": str, "entry": int},
+}
+
+
+def _scan(connection: sqlite3.Connection, table: str) -> tuple[Row, ...]:
+    """The table's rows, ordered by their first column after they were read."""
+    columns = _COLUMNS[table]
+    rows = list(connection.execute(f"SELECT {', '.join(columns)} FROM {table} NOT INDEXED"))  # noqa: S608 - names of ours
+    if not all(isinstance(value, kind) for row in rows for value, kind in zip(row, columns.values(), strict=True)):
+        raise DamageError(f"the table {table} holds values of other types than its columns have")
+    return tuple(sorted(rows, key=lambda row: row[0]))
+
+
+def _alterations(connection: sqlite3.Connection) -> tuple[str, ...]:
+    """Names of what the database's own schema has otherwise, too much or too little."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as fresh:
+        for statement in statements(schema()):
+            fresh.execute(statement)
+        expected = _objects(fresh)
+    found = _objects(connection)
+    return tuple(sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)))
+
+
+def _objects(connection: sqlite3.Connection) -> dict[str, str]:
+    rows = connection.execute("SELECT type || ' ' || name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+    return {str(name): " ".join(str(sql).split()) for name, sql in rows}

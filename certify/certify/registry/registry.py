@@ -1,0 +1,571 @@
+"""The registry: releases let in with their evidence, and a log of every decision.
+
+Rules this module keeps:
+
+- every change is one log entry, one new checkpoint and the rows they imply, in one transaction;
+- what the caller says of itself is checked before the transaction begins; what others may have changed, within it;
+- the registry signs a new tree only after the last checkpoint has been found to fit the tree it extends;
+- times come from the clock that was passed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from certify.codec import address
+from certify.evidence.bundle import Evidence
+from certify.evidence.keys import KeyPair, PublicKey
+from certify.evidence.verdict import Waived
+from certify.registry import checkpoint, decisions, entries, founding, merkle, submission, waivers
+from certify.registry.checkpoint import Checkpoint, CheckpointError, Verifier
+from certify.registry.decisions import Decision
+from certify.registry.disk import Disk
+from certify.registry.entries import Decided, Entry, EntryError, Published, Release, WaiverGranted
+from certify.registry.envelopes import EnvelopeError, opened, read_evidence, signed_map
+from certify.registry.errors import (
+    BLOB_DIGEST,
+    DAMAGED,
+    EXISTS,
+    MALFORMED,
+    NO_KEY,
+    SIGNATURE,
+    STATEMENT,
+    SYSTEM,
+    TAKEN,
+    TRANSITION,
+    UNKNOWN_NAME,
+    WAIVER,
+    Refused,
+    VersionTaken,
+    reason,
+    wrong,
+)
+from certify.registry.store import Reader, SqliteStore, Writer
+from certify.registry.submission import Receipt, Submission
+from certify.registry.times import Clock, system_clock, write_time
+from certify.registry.waivers import Waiver
+from certify_spec.diagnostics import RequestError
+
+REPORT = "report"
+"""Name of the artefact that people read."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """One entry of the log, with its number from 0."""
+
+    number: int
+    entry: Entry
+
+    @property
+    def kind(self) -> str:
+        """publish, waive or decision."""
+        return entries.kind(self.entry)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWaiver:
+    """A waiver as the registry holds it.
+
+    Attributes:
+        id: digest of its signed envelope; how evidence refers to it.
+        number: number of its log entry.
+        waiver: the waiver.
+        signer: the key that signed it.
+        at: when it was entered.
+    """
+
+    id: str
+    number: int
+    waiver: Waiver
+    signer: PublicKey
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Everything the registry holds about one release.
+
+    Attributes:
+        release: the release as it stands.
+        published: the log entry that let it in.
+        decisions: the decisions on it since, in order.
+        receipt: the receipt of its publishing.
+    """
+
+    release: Release
+    published: Published
+    decisions: tuple[LogRecord, ...]
+    receipt: Receipt
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Node and release of ``node@release``.
+
+    Raises:
+        RequestError: REG009, it has not that form.
+    """
+    node, separator, release = name.partition("@")
+    if not separator or not node or not release:
+        raise wrong(MALFORMED, f"{name!r} is not of the form node@version", fix="write payments/charge@1.2.0")
+    return node, release
+
+
+class Registry:
+    """An embedded registry in a folder. Not shared between threads; processes may share the folder.
+
+    Use `create`, `open` or `ensure`; close it, or use it as a context manager.
+    """
+
+    def __init__(self, store: SqliteStore, verifier: Verifier, key: KeyPair | None, clock: Clock) -> None:
+        self._store = store
+        self._verifier = verifier
+        self._key = key
+        self._clock = clock
+
+    @classmethod
+    def create(cls, folder: Path, *, clock: Clock = system_clock, disk: Disk | None = None) -> Self:
+        """Make an empty registry with a new key, or finish one whose making was interrupted.
+
+        Raises:
+            RequestError: REG002 the folder holds something else, REG003 or REG010 it cannot be written.
+        """
+        disk = disk or Disk()
+        try:
+            disk.steps("make registry folder")
+            folder.mkdir(parents=True, exist_ok=True)
+            foreign = {file.name for file in folder.iterdir()} - founding.OWN_NAMES
+        except OSError as error:
+            raise wrong(SYSTEM, f"{folder}: {error.strerror or error}") from error
+        if foreign:
+            raise wrong(EXISTS, f"{folder} holds other files", because=", ".join(sorted(foreign)[:5]))
+        with founding.making(folder):
+            if founding.is_made(folder):
+                raise wrong(EXISTS, f"{folder} already holds a registry")
+            disk.steps("make key")
+            key = founding.made_key(folder)
+            verifier = Verifier(f"certify-registry/{key.public.key_id[:16]}", key.public.raw)
+            SqliteStore.create(folder, {"verifier": str(verifier)}, at=write_time(clock()), disk=disk).close()
+        return cls.open(folder, clock=clock, disk=disk)
+
+    @classmethod
+    def open(
+        cls, folder: Path, *, clock: Clock = system_clock, disk: Disk | None = None, busy_seconds: float = 30.0
+    ) -> Self:
+        """Open the registry in `folder`; one without its key, or without write access, can be read.
+
+        Raises:
+            RequestError: REG001 no registry, REG003 not accessible, REG004 newer schema, REG005 damaged, REG007 the
+                key there is another one.
+        """
+        store = SqliteStore(folder, disk=disk, busy_seconds=busy_seconds)
+        try:
+            with store.read() as view:
+                verifier = _read_verifier(view)
+            key = founding.own_key(folder, verifier)
+        except BaseException:
+            store.close()
+            raise
+        return cls(store, verifier, key, clock)
+
+    @classmethod
+    def ensure(cls, folder: Path, *, clock: Clock = system_clock, disk: Disk | None = None) -> Self:
+        """Open the registry in `folder`, making it if there is none."""
+        if not founding.is_made(folder):
+            try:
+                return cls.create(folder, clock=clock, disk=disk)
+            except RequestError:
+                if not founding.is_made(folder):  # otherwise somebody else was quicker
+                    raise
+        return cls.open(folder, clock=clock, disk=disk)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        self._store.close()
+
+    @property
+    def folder(self) -> Path:
+        """Where the registry lies."""
+        return self._store.folder
+
+    @property
+    def verifier(self) -> Verifier:
+        """The public side of the registry's key; `str()` of it is what others keep."""
+        return self._verifier
+
+    # Changes
+
+    def publish(self, handed_in: Submission) -> Receipt:
+        """Let a release in. The same subject again gives the first receipt again, and changes nothing.
+
+        Raises:
+            VersionTaken: REG025, the release exists with another subject.
+            Refused: REG020 to REG024 and REG029, every reason why the submission does not hold.
+            RequestError: REG003, REG005, REG006, REG007 or REG010; nothing was changed.
+        """
+        problems = submission.problems(handed_in)
+        if problems:
+            raise Refused(*problems)
+        with self._store.write() as view:
+            found = view.release(handed_in.node, handed_in.release)
+            if found is not None:
+                _demand_same_subject(found, handed_in)
+                return self._receipt(view, found.entry)
+            self._demand_waivers(view, handed_in)
+            view.put_blobs(handed_in.stored)
+            published = self._published(handed_in)
+            number = self._append(view, published)
+            view.add_release(Release.of(number, published))
+            return self._receipt(view, number, appended=True)
+
+    def waive(self, envelope: bytes, signer: PublicKey) -> Receipt:
+        """Accept a signed waiver: a DSSE envelope of `waivers.PAYLOAD_TYPE` around ``encode(waiver.to_data())``.
+
+        The same envelope again gives the first receipt again.
+
+        Raises:
+            Refused: REG021 the signature does not verify, REG022 it is no waiver, REG028 it cannot be accepted.
+            RequestError: as `publish`.
+        """
+        waiver = _signed(envelope, signer, waivers.PAYLOAD_TYPE, Waiver.from_data)
+        now = self._clock()
+        problems = waiver.problems(now)
+        if not entries.NODE.fullmatch(waiver.node):
+            problems = (*problems, f"{waiver.node!r} is not a node's id")
+        if problems:
+            raise Refused(*(reason(WAIVER, f"the waiver of {waiver.code}: {problem}") for problem in problems))
+        identity = address(envelope)
+        with self._store.write() as view:
+            known = dict(view.waivers(waiver.node))
+            if identity in known:
+                return self._receipt(view, known[identity])
+            view.put_blobs({identity: envelope})
+            number = self._append(view, WaiverGranted(write_time(now), waiver.node, waiver, identity, signer))
+            view.add_waiver(identity, waiver.node, number)
+            return self._receipt(view, number, appended=True)
+
+    def decide(self, envelope: bytes, signer: PublicKey) -> Receipt:
+        """Carry out a signed decision: a DSSE envelope of `decisions.PAYLOAD_TYPE` around ``encode(to_data())``.
+
+        Raises:
+            Conflict: REG026, the release is at another version than the decision is based on.
+            Refused: REG021, REG022 as for waivers, or about other evidence; REG027 the status cannot follow.
+            RequestError: REG008 no such release; otherwise as `publish`.
+        """
+        decision = _signed(envelope, signer, decisions.PAYLOAD_TYPE, Decision.from_data)
+        identity = address(envelope)
+        with self._store.write() as view:
+            found = _existing(view, decision.node, decision.release)
+            view.put_blobs({identity: envelope})
+            # First, so that a decision from a stale page is told so, whatever else is wrong with it.
+            view.swap_release(found.decided(decision.status), decision.version)
+            if decision.evidence != found.evidence:
+                raise Refused(reason(STATEMENT, f"the decision on {found.name} is about other evidence"))
+            if decision.status not in found.status.next:
+                because = f"from {found.status} it can become: {', '.join(sorted(found.status.next)) or 'nothing'}"
+                raise Refused(reason(TRANSITION, f"{found.name} cannot become {decision.status}", because=because))
+            number = self._append(
+                view,
+                Decided(
+                    at=write_time(self._clock()),
+                    node=decision.node,
+                    release=decision.release,
+                    evidence=decision.evidence,
+                    status=decision.status,
+                    version=decision.version,
+                    reason=decision.reason,
+                    envelope=identity,
+                    signer=signer,
+                ),
+            )
+            return self._receipt(view, number, appended=True)
+
+    # Questions
+
+    def list_nodes(self) -> Mapping[str, tuple[Release, ...]]:
+        """All releases by node, nodes by name, releases in the order of publishing."""
+        with self._store.read() as view:
+            releases = view.releases()
+        nodes: dict[str, list[Release]] = {}
+        for release in releases:
+            nodes.setdefault(release.node, []).append(release)
+        return {node: tuple(nodes[node]) for node in sorted(nodes)}
+
+    def history(self, node: str) -> tuple[LogRecord, ...]:
+        """The log's entries about one node, in order.
+
+        Raises:
+            RequestError: REG008, there is none.
+        """
+        with self._store.read() as view:
+            found = view.entries_of(node)
+        if not found:
+            raise wrong(UNKNOWN_NAME, f"the log has nothing about {node!r}")
+        return tuple(_record(number, data) for number, data in found)
+
+    def show(self, name: str) -> Shown:
+        """One release, by ``node@release``.
+
+        Raises:
+            RequestError: REG008 unknown, REG009 not a name.
+        """
+        node, release = split_name(name)
+        with self._store.read() as view:
+            found = _existing(view, node, release)
+            records = [_record(number, data) for number, data in view.entries_of(node)]
+            receipt = self._receipt(view, found.entry)
+            published = _entry(view, found.entry).entry
+        if not isinstance(published, Published):
+            raise wrong(DAMAGED, f"log entry {found.entry} did not publish {name}, and the tables say that it did")
+        decided = tuple(r for r in records if isinstance(r.entry, Decided) and r.entry.release == release)
+        return Shown(found, published, decided, receipt)
+
+    def find(self, node: str, release: str) -> Release | None:
+        """One release as it stands, if there is one."""
+        with self._store.read() as view:
+            return view.release(node, release)
+
+    def blob(self, digest: str) -> bytes:
+        """A blob's bytes, after comparing them with their digest.
+
+        Raises:
+            RequestError: REG008 not there, REG009 not a digest, REG023 the bytes are not those of the digest.
+        """
+        path = self.blob_path(digest)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            raise wrong(UNKNOWN_NAME, f"there is no blob {digest}") from None
+        except OSError as error:
+            raise wrong(SYSTEM, f"{path}: {error.strerror or error}") from error
+        if address(data) != digest:
+            raise wrong(
+                BLOB_DIGEST, f"the bytes of blob {digest} were changed", fix="run `certify registry verify-log`"
+            )
+        return data
+
+    def blob_path(self, digest: str) -> Path:
+        """Where a blob lies if it is there.
+
+        Raises:
+            RequestError: REG009, not a digest.
+        """
+        try:
+            return self._store.blobs.path(digest)
+        except ValueError as error:
+            raise wrong(MALFORMED, str(error)) from None
+
+    def log(self, start: int = 0, stop: int | None = None) -> tuple[LogRecord, ...]:
+        """The log's entries from `start` to before `stop`."""
+        with self._store.read() as view:
+            return tuple(_record(number, data) for number, data in view.entries(start, stop))
+
+    def waivers(self, node: str | None = None) -> tuple[StoredWaiver, ...]:
+        """All waivers, or those for one node, expired ones too, in order."""
+        with self._store.read() as view:
+            found = view.waivers(node)
+            records = [(identity, _entry(view, number)) for identity, number in found]
+        return tuple(_stored(identity, record) for identity, record in records)
+
+    def valid_waivers(self, node: str, release: str, subject: str) -> tuple[StoredWaiver, ...]:
+        """The waivers that cover this release or this subject now, by the registry's clock."""
+        now = self._clock()
+        covers = (
+            stored
+            for stored in self.waivers(node)
+            if stored.waiver.covers(node=node, release=release, subject=subject, now=now)
+        )
+        return tuple(covers)
+
+    def checkpoint(self) -> str | None:
+        """The newest signed checkpoint; None while the log is empty. Keep it elsewhere to detect a rollback."""
+        with self._store.read() as view:
+            size = view.size()
+            return view.checkpoint(size) if size else None
+
+    def receipt(self, number: int) -> Receipt:
+        """The receipt of an entry, as it was handed out.
+
+        Raises:
+            RequestError: REG008, there is no such entry.
+        """
+        with self._store.read() as view:
+            if not 0 <= number < view.size():
+                raise wrong(UNKNOWN_NAME, f"the log has no entry {number}")
+            return self._receipt(view, number)
+
+    def consistency_proof(self, old: int, new: int) -> tuple[bytes, ...]:
+        """Proof that the log of `new` entries begins with that of `old`; for `merkle.verify_consistency`.
+
+        Raises:
+            RequestError: REG008, the log has never had such sizes.
+        """
+        with self._store.read() as view:
+            if not 0 <= old <= new <= view.size():
+                raise wrong(UNKNOWN_NAME, f"the log has not gone from {old} to {new} entries")
+            return merkle.consistency_proof(old, new, view.subtree)
+
+    # Parts
+
+    def _append(self, view: Writer, entry: Entry) -> int:
+        """Add an entry and a checkpoint over the tree it makes; returns the entry's number."""
+        size = view.size()
+        tree = merkle.frontier(size, view.subtree)
+        if size:
+            self._demand_checkpoint(view, size, tree.root())
+        data = entries.write(entry)
+        leaf = merkle.leaf_hash(data)
+        grown, made = tree.append(leaf)
+        note = checkpoint.sign(Checkpoint(self._verifier.origin, grown.size, grown.root()), self._signing_key())
+        view.append(size, node=entry.node, data=data, leaf=leaf, subtrees=made, note=note)
+        return size
+
+    def _demand_checkpoint(self, view: Reader, size: int, root: bytes) -> None:
+        try:
+            signed = checkpoint.parse(view.checkpoint(size), self._verifier)
+        except CheckpointError as error:
+            raise wrong(DAMAGED, "the last checkpoint does not hold", because=str(error)) from None
+        if (signed.size, signed.root) != (size, root):
+            raise wrong(DAMAGED, "the log is not the one that the last checkpoint was signed for")
+
+    def _signing_key(self) -> Ed25519PrivateKey:
+        if self._key is None:
+            raise wrong(
+                NO_KEY,
+                f"{self.folder / founding.KEY_FOLDER} holds no key",
+                because="a registry without it is read-only",
+            )
+        return self._key.private
+
+    def _receipt(self, view: Reader, number: int, *, appended: bool = False) -> Receipt:
+        """The receipt for an entry, always over the tree that ends with it: the same whenever it is asked for."""
+        record = _entry(view, number)
+        published = record.entry if isinstance(record.entry, Published) else None
+        report = published.artefacts.get(REPORT) if published else None
+        size = number + 1
+        note = view.checkpoint(size)
+        try:
+            signed = checkpoint.parse(note, self._verifier)
+        except CheckpointError as error:
+            raise wrong(DAMAGED, f"the checkpoint of size {size} does not hold", because=str(error)) from None
+        return Receipt(
+            node=record.entry.node,
+            release="" if isinstance(record.entry, WaiverGranted) else record.entry.release,
+            evidence="" if isinstance(record.entry, WaiverGranted) else record.entry.evidence,
+            at=record.entry.at,
+            entry=number,
+            leaf=view.subtree(0, number),
+            size=size,
+            root=signed.root,
+            proof=merkle.inclusion_proof(number, size, view.subtree),
+            checkpoint=note,
+            report=self._store.blobs.path(report) if report else None,
+            appended=appended,
+        )
+
+    def _published(self, handed_in: Submission) -> Published:
+        return Published(
+            at=write_time(self._clock()),
+            node=handed_in.node,
+            release=handed_in.release,
+            subject=handed_in.subject,
+            evidence=handed_in.evidence,
+            envelope=address(handed_in.envelope),
+            signer=handed_in.signer,
+            artefacts=dict(handed_in.artefacts),
+            references=handed_in.references,
+            verdicts=dict(handed_in.verdicts),
+        )
+
+    def _demand_waivers(self, view: Reader, handed_in: Submission) -> None:
+        """Every waiver that the evidence relies on was granted, and covers this release at this moment."""
+        evidence = read_evidence(handed_in.blobs[handed_in.evidence])
+        known, now = dict(view.waivers(handed_in.node)), self._clock()
+        problems = []
+        for identity in sorted({*evidence.waivers, *_waivers_of(evidence)}):
+            if identity not in known:
+                problems.append(reason(WAIVER, f"the waiver {identity} was never granted for {handed_in.node}"))
+                continue
+            granted = _entry(view, known[identity]).entry
+            if not isinstance(granted, WaiverGranted) or not granted.waiver.covers(
+                node=handed_in.node, release=handed_in.release, subject=handed_in.subject, now=now
+            ):
+                problems.append(reason(WAIVER, f"the waiver {identity} does not cover {handed_in.name} now"))
+        if problems:
+            raise Refused(*problems)
+
+
+_Parsed = TypeVar("_Parsed")
+
+
+def _signed(
+    envelope: bytes, signer: PublicKey, payload_type: str, parse: Callable[[Mapping[str, Any]], _Parsed]
+) -> _Parsed:
+    """What a signed envelope says, read by `parse`."""
+    try:
+        verified = opened(envelope, signer)
+    except EnvelopeError as error:
+        raise Refused(reason(SIGNATURE, "the envelope does not verify", because=str(error))) from None
+    try:
+        return parse(signed_map(verified, payload_type))
+    except ValueError as error:
+        raise Refused(reason(STATEMENT, f"the envelope holds no {payload_type}", because=str(error))) from None
+
+
+def _waivers_of(evidence: Evidence) -> frozenset[str]:
+    """The waivers that verdicts rest on."""
+    verdicts = [result.verdict for result in evidence.results]
+    return frozenset(waiver for verdict in verdicts if isinstance(verdict, Waived) for waiver in verdict.waivers)
+
+
+def _demand_same_subject(found: Release, handed_in: Submission) -> None:
+    if found.subject == handed_in.subject:
+        return
+    because = f"it was published with subject {found.subject}, and this is {handed_in.subject}"
+    raise VersionTaken(reason(TAKEN, f"{found.name} exists with other content", because=because))
+
+
+def _existing(view: Reader, node: str, release: str) -> Release:
+    found = view.release(node, release)
+    if found is not None:
+        return found
+    known = ", ".join(other.release for other in view.releases(node))
+    because = f"its releases are: {known}" if known else f"no release of {node} was ever published"
+    raise wrong(UNKNOWN_NAME, f"there is no release {node}@{release}", because=because)
+
+
+def _entry(view: Reader, number: int) -> LogRecord:
+    for found, data in view.entries(number, number + 1):
+        return _record(found, data)
+    raise wrong(DAMAGED, f"the log has no entry {number}, which its tables name")
+
+
+def _record(number: int, data: bytes) -> LogRecord:
+    try:
+        return LogRecord(number, entries.read(data))
+    except EntryError as error:
+        raise wrong(DAMAGED, f"log entry {number} cannot be read", because=str(error)) from None
+
+
+def _stored(identity: str, record: LogRecord) -> StoredWaiver:
+    if not isinstance(record.entry, WaiverGranted):
+        raise wrong(DAMAGED, f"log entry {record.number} is no waiver, and the tables say that it is {identity}")
+    return StoredWaiver(identity, record.number, record.entry.waiver, record.entry.signer, record.entry.at)
+
+
+def _read_verifier(view: Reader) -> Verifier:
+    try:
+        return Verifier.from_text(view.setting("verifier"))
+    except CheckpointError as error:
+        raise wrong(DAMAGED, "the registry does not know its own key", because=str(error)) from None
