@@ -8,7 +8,8 @@ Rules this module keeps:
 - values are ``None``, ``bool``, ``int``, ``float``, ``str``, ``bytes``, ``list`` or ``tuple`` (one array form), and
   maps with text keys; anything else, subclasses of the scalar types included, is refused and never guessed;
 - integers lie in -2**64 ... 2**64 - 1; floats are finite; -0.0 and 0.0 are two values, and so are 1 and 1.0;
-- text is in Unicode Normalization Form C and has no lone surrogate; text that is not is refused, never repaired;
+- text is in Unicode Normalization Form C and has no lone surrogate; text that is not is refused, never repaired
+  (`encode_composed` and `encode_verbatim` say what they do instead, and differ in that alone);
 - there are no tags, no indefinite lengths and no duplicate keys, and containers nest at most `MAX_DEPTH` deep;
 - `decode` accepts exactly the bytes that `encode` gives.
 """
@@ -56,7 +57,7 @@ class EncodingError(ValueError):
         return type(self), (self.path, self.reason, self.fix)
 
 
-class _Refusal(Exception):  # noqa: N818 - it never leaves this module
+class _Refusal(Exception):
     """A refusal that collects the steps to the offending value while the recursion unwinds."""
 
     def __init__(self, reason: str, fix: str) -> None:
@@ -93,6 +94,17 @@ def encode_composed(value: object) -> bytes:
         EncodingError: as `encode`, and when two keys of a map become equal.
     """
     return _encode(value, _composed_text)
+
+
+def encode_verbatim(value: object) -> bytes:
+    """The encoding of `value` with its text as it is, in whatever normalization form.
+
+    For comparing what programs answer, where two spellings of a text are two answers. `decode` refuses such text.
+
+    Raises:
+        EncodingError: as `encode`, but for text that is not in Normalization Form C.
+    """
+    return _encode(value, _utf8)
 
 
 def _encode(value: object, text: _TextWriter) -> bytes:

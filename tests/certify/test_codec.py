@@ -17,7 +17,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import independent_key
-from certify.codec import MAX_DEPTH, MAX_INT, MIN_INT, EncodingError, address, decode, encode, encode_composed
+from certify.codec import (
+    MAX_DEPTH,
+    MAX_INT,
+    MIN_INT,
+    EncodingError,
+    address,
+    decode,
+    encode,
+    encode_composed,
+    encode_verbatim,
+)
 
 nfc_text = st.text().map(lambda text: unicodedata.normalize("NFC", text))
 scalars = (
@@ -356,6 +366,16 @@ def test_only_bytes_are_decoded(data: object) -> None:
 def test_composing_gives_the_bytes_of_the_composed_text(text: str) -> None:
     """`encode_composed` writes any spelling as `encode` writes its Normalization Form C."""
     assert encode(unicodedata.normalize("NFC", text)) == encode_composed(unicodedata.normalize("NFD", text))
+
+
+def test_verbatim_text_is_encoded_as_it_is_and_not_decoded() -> None:
+    """`encode_verbatim` tells two spellings apart, equals `encode` on the profile, and `decode` refuses the rest."""
+    assert encode_verbatim("\u00e9") == encode("\u00e9")
+    assert encode_verbatim({"e\u0301": 1}) == bytes.fromhex("a16365cc8101")
+    with pytest.raises(EncodingError, match="Normalization Form C"):
+        decode(encode_verbatim("e\u0301"))
+    with pytest.raises(EncodingError, match="lone surrogate"):
+        encode_verbatim("\ud800")
 
 
 def test_an_error_survives_pickling() -> None:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
-from securesystemslib.signer import SSlibKey
+from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]  # exported without saying so
 
 from certify.evidence import keys
 from certify.evidence.keys import PRIVATE_FILE, PUBLIC_FILE, KeyPair, PublicKey, load_key, load_public, new_key
@@ -77,7 +77,7 @@ def test_losing_a_race_for_the_public_file_leaves_no_private_file(
             target.write_text("somebody else's")
         link(source, target)
 
-    monkeypatch.setattr(keys.os, "link", racing)
+    monkeypatch.setattr(os, "link", racing)
     with pytest.raises(RequestError) as refusal:
         new_key(tmp_path)
     assert code(refusal) == "KEY002"

@@ -6,12 +6,13 @@ Rules this module keeps:
 - everything it does not hold itself it names by digest, and a bundle has the bytes of each;
 - reading is strict: unknown members, malformed digests and times, and data that would not be written again as they
   were read are refused;
-- evidence is not repaired, but for one thing: text that a node produced and that has no canonical form is shown in
-  findings with its offending characters escaped, so that a node cannot keep its own verdict from being written down.
+- evidence is not repaired, but for one thing: text and numbers in results that have no canonical form are quoted, so
+  that a node cannot keep its own verdict from being written down by what it answers.
 """
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -257,10 +258,11 @@ def statement_of(evidence: Evidence, sbom: bytes) -> statement.Statement:
 
 
 def quotable(value: Any) -> Any:
-    """The value with text that has no canonical form made visible, as Python's `ascii` would write it.
+    """The value with text and numbers that have no canonical form made visible as text.
 
-    Lone surrogates are escaped, and of text that is not in Normalization Form C every character beyond ASCII is. Text
-    that has a canonical form, and everything that is not text, is left as it is.
+    Text is written as Python's `ascii` would: lone surrogates are escaped, and of text that is not in Normalization
+    Form C every character beyond ASCII is. Integers beyond 64 bits are written in hexadecimal digits, and floats that
+    are not finite by their names. Everything else is left as it is.
     """
     if isinstance(value, str):
         return _escaped(value) if _needs_escape(value) else value
@@ -268,6 +270,10 @@ def quotable(value: Any) -> Any:
         return {quotable(key): quotable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [quotable(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)
+    if isinstance(value, int) and not codec.MIN_INT <= value <= codec.MAX_INT:
+        return hex(value)
     return value
 
 
