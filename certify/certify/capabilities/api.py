@@ -4,15 +4,17 @@ Rules this module keeps:
 
 - protocols only; `real`, `recording` and `replaying` implement them with the same behaviour;
 - imports nothing but the standard library, so that a node which names `Context` in its signature stays light;
-- every operation is synchronous and safe to call from a thread.
+- every operation is synchronous and safe to call from a thread;
+- an argument of the wrong type is a `TypeError`, one with an impossible value a `ValueError`; every other failure is a
+  `CapabilityError`, or a `KeyError` where the operation says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
-
 
 T = TypeVar("T")
 
@@ -35,6 +37,18 @@ class UpstreamUnreachable(CapabilityError):
 
 class BudgetExceeded(CapabilityError):
     """The call would use more than its budget allows."""
+
+
+class StoreError(CapabilityError):
+    """A store could not do it: a wrong statement, a full disk, a name that cannot be, a transaction that is over."""
+
+
+class ConstraintViolated(StoreError):
+    """The database refused a row that breaks a constraint (UNIQUE, NOT NULL, CHECK, FOREIGN KEY)."""
+
+
+class StoreBusy(StoreError):
+    """Another process held the store for longer than the busy timeout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +93,16 @@ class Http(Protocol):
             json: a value to send as JSON.
             content: bytes to send as they are.
             headers: further headers.
-            timeout: seconds for connecting, and again for each read.
+            timeout: seconds for the whole exchange: connecting, sending, and reading the last byte of the answer. An
+                upstream that answers slowly, a byte at a time, does not stretch it. (Looking up a host name is the
+                system's, and not under it.)
 
         Raises:
-            UpstreamTimeout: no answer in time.
-            UpstreamUnreachable: refused, reset or broken.
+            UpstreamTimeout: no complete answer in time.
+            UpstreamUnreachable: refused, reset, not trusted (TLS), cut short, or an answer that cannot be decoded.
             CapabilityDenied: not declared, or not in this mode.
+            TypeError: a value that has no JSON form, or content that is not bytes.
+            ValueError: a path without `/`, both `json` and `content`, a header that cannot be sent.
         """
 
     def get(self, upstream: str, path: str, **options: Any) -> Response:
@@ -134,17 +152,35 @@ class Transaction(Protocol):
     """An open transaction."""
 
     def execute(self, statement: str, parameters: Sequence[Any] = ()) -> Sequence[tuple[Any, ...]]:
-        """Run one SQL statement and return its rows."""
+        """Run one SQL statement and return its rows.
+
+        Parameters and columns are None, int, float, str or bytes.
+
+        Raises:
+            ConstraintViolated: a row breaks a constraint.
+            StoreError: the statement is wrong, or the transaction is over.
+            CapabilityDenied: the statement reaches beyond the database (ATTACH, a clock or random function that the
+                manifest does not declare).
+        """
 
 
 class Database(Protocol):
     """A relational database. A transaction commits when its block ends well and rolls back when it raises."""
 
-    def transaction(self) -> Any:
-        """A context manager that gives a `Transaction`; it takes the write lock at once."""
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """A context manager that gives a `Transaction`; it takes the write lock at once. Needs mode `write`.
+
+        Raises:
+            StoreBusy: on entering, when another process keeps the lock for too long.
+            StoreError: on entering, when this thread is inside a transaction of this database already.
+        """
 
     def query(self, statement: str, parameters: Sequence[Any] = ()) -> Sequence[tuple[Any, ...]]:
-        """Rows of one SELECT, outside any transaction."""
+        """Rows of one SELECT, outside any transaction.
+
+        Raises:
+            StoreError: the statement is wrong or would write, or this thread is inside a transaction of this database.
+        """
 
 
 class Clock(Protocol):
@@ -180,10 +216,11 @@ class Secrets(Protocol):
     """Credentials."""
 
     def get(self, name: str) -> str:
-        """The secret's value; it never appears in a record.
+        """The secret's value; it never appears in a record or a log line.
 
         Raises:
-            KeyError: there is no such secret.
+            CapabilityDenied: no `secrets` resource lists the name in its `variables`.
+            KeyError: it is declared but not set.
         """
 
 
@@ -222,8 +259,10 @@ class Log(Protocol):
 
 
 class Context(Protocol):
-    """What a node is given beside its input. Each name is there whether declared or not; using one that the manifest does not
-    declare raises `CapabilityDenied` (and is recorded).
+    """What a node is given beside its input.
+
+    Each name is there whether declared or not; using one that the manifest does not declare raises `CapabilityDenied`
+    (and is recorded).
     """
 
     http: Http
@@ -246,25 +285,3 @@ class Context(Protocol):
 
     def db(self, name: str) -> Database:
         """The database of that name."""
-
-
-__all__: Iterable[str] = [
-    "Blob",
-    "BudgetExceeded",
-    "BudgetMeter",
-    "CapabilityDenied",
-    "CapabilityError",
-    "Clock",
-    "Context",
-    "Database",
-    "Dedupe",
-    "Http",
-    "KeyValue",
-    "Log",
-    "Random",
-    "Response",
-    "Secrets",
-    "Transaction",
-    "UpstreamTimeout",
-    "UpstreamUnreachable",
-]
