@@ -34,7 +34,9 @@ class Workbench:
 
     Attributes:
         progress: call it with a number of finished runs and the planned total, as often as you like.
+        fixtures, expected: the fixtures' inputs and expected outputs as JSON text, by name.
         earlier: results of the checks that ran before, by id.
+        keep: store a run's record with the evidence; gives its digest.
     """
 
     subject: Subject
@@ -43,6 +45,7 @@ class Workbench:
     expected: Mapping[str, bytes]
     earlier: Mapping[str, CheckResult] = field(default_factory=dict)
     progress: Callable[[int, int], None] = lambda _done, _total: None
+    keep: Callable[[RunRecord], str] = lambda _record: ""
 
 
 Check = Callable[[Workbench], CheckResult]

@@ -61,10 +61,13 @@ class Fault:
     """An answer that the laboratory gives in an upstream's place.
 
     Attributes:
-        kind: ``status`` (with `status`, `headers`, `body`), ``timeout`` (accepts and never answers), ``slow`` (a correct
+        kind: ``status`` (with `status`, `headers`, `body`), ``timeout`` (accepts and never answers), ``slow`` (a
+            correct
             answer, one byte at a time), ``malformed`` (status 200, a body that is not what it says it is),
-            ``truncated`` (fewer bytes than announced), ``reset_before``, ``reset_after`` (the connection is reset before
-            the upstream sees the request, or after it has acted on it), ``redirect`` (to a host nobody declared), ``tls``.
+            ``truncated`` (fewer bytes than announced), ``reset_before``, ``reset_after`` (the connection is reset
+            before
+            the upstream sees the request, or after it has acted on it), ``redirect`` (to a host nobody declared),
+            ``tls``.
         requests: which requests of the run to this upstream, counting from 0, get it; empty for all.
     """
 
@@ -279,13 +282,13 @@ class World:
 
     Attributes:
         files: digest of every file in the working folder by path, databases left out.
-        databases: every table of every SQLite file, by path: its rows, sorted, each as text.
-        stores: keys and values of the context's key-value, blob and dedupe stores.
+        databases: every table of every SQLite file, by path: its rows, sorted, each as text. Those of simulated
+            upstreams
+            are below ``upstream/``, as are their files.
     """
 
     files: Mapping[str, str] = field(default_factory=dict)
     databases: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
-    stores: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +301,9 @@ class RunRecord:
         usage: of each delivery; never compared.
         steps: with `Observe.LINES`, of each delivery.
         stderr: the last 4 KiB of what the node wrote to standard output and standard error; never compared.
+        modules: names of the modules that the run imported, beyond what the laboratory itself uses.
+        incomplete: why this record does not tell everything, empty when it does. An incomplete record never passes a
+            check.
     """
 
     plan: Plan
@@ -309,3 +315,5 @@ class RunRecord:
     usage: tuple[Usage, ...] = ()
     steps: tuple[tuple[Step, ...], ...] = ()
     stderr: str = ""
+    modules: tuple[str, ...] = ()
+    incomplete: str = ""

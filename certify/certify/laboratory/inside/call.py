@@ -1,0 +1,218 @@
+"""One delivery: the life of a process that calls the node once and ends.
+
+Order matters here, and is the module's whole point: limits, then entropy, then the announcing filter, then the watch,
+and only
+then the first line of the node's code.
+"""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import contextlib
+import ctypes
+import json
+import os
+import queue
+import random
+import resource
+import socket
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any, Final
+
+from certify.codec import EncodingError, encode_verbatim
+from certify.laboratory.inside import typed
+from certify.laboratory.inside.tape import Tape
+from certify.laboratory.inside.watching import Watcher
+
+_PR_SET_NO_NEW_PRIVS: Final = 38
+_PR_SET_DUMPABLE: Final = 4
+_PR_CAPBSET_DROP: Final = 24
+_PR_CAP_AMBIENT: Final = 47
+_PR_CAP_AMBIENT_CLEAR_ALL: Final = 4
+_SECCOMP: Final = {"x86_64": 317, "aarch64": 277}
+_SET_MODE_FILTER, _NEW_LISTENER = 1, 8
+
+
+class _Program(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
+
+
+class _CapabilityHeader(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+def drop_capabilities(libc: ctypes.CDLL) -> None:
+    """Give up the one capability that the supervisor keeps for its listening sockets."""
+    libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+    header, nothing = _CapabilityHeader(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    if libc.capset(ctypes.byref(header), ctypes.byref(nothing)) != 0:
+        raise OSError(ctypes.get_errno(), "capset")
+
+
+def announce(libc: ctypes.CDLL, program: bytes, watch: socket.socket, delivery: int) -> None:
+    """Load the announcing filter and hand its descriptor to the laboratory.
+
+    A filter holds for the thread that loads it and its children. Sending a message is itself announced, so the
+    descriptor is
+    sent by a thread that was there before, and has ended when this returns.
+    """
+    loaded: queue.SimpleQueue[int] = queue.SimpleQueue()
+
+    def hand_over() -> None:
+        descriptor = loaded.get()
+        if descriptor >= 0:
+            rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [descriptor]))
+            watch.sendmsg([delivery.to_bytes(4, "little")], [rights])
+            os.close(descriptor)
+        watch.close()
+
+    messenger = threading.Thread(target=hand_over)
+    messenger.start()
+    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    buffer = ctypes.create_string_buffer(program, len(program))
+    described = _Program(len(program) // 8, ctypes.cast(buffer, ctypes.c_char_p))
+    number = _SECCOMP[os.uname().machine]
+    descriptor = libc.syscall(number, _SET_MODE_FILTER, _NEW_LISTENER, ctypes.byref(described))
+    error = ctypes.get_errno()
+    loaded.put(descriptor)
+    messenger.join()
+    if descriptor < 0:
+        raise OSError(error, "seccomp")
+
+
+def limit(limits: dict[str, Any]) -> None:
+    """Set the kernel's limits on this process."""
+    cpu = max(1, int(limits["cpu"] + 0.999))
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 2))
+    resource.setrlimit(resource.RLIMIT_AS, (limits["memory"], limits["memory"]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limits["file"], limits["file"]))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, 512))
+
+
+def run(request: dict[str, Any], tape: Tape, watch: socket.socket, program: bytes) -> None:
+    """Call the node once; what came of it is on the tape. Never returns to the supervisor's code."""
+    environment = request["environment"]
+    sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115 - stays open as long as the process
+    os.dup2(sys.stdin.fileno(), 0)
+    os.chdir(request["work"])
+    with contextlib.suppress(OSError):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: environment["cpu_count"]])
+    sys.setswitchinterval(environment["threads"])
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
+    drop_capabilities(libc)
+    random.seed(request["seed"])
+    limit(request["limits"])
+    sys.path.insert(0, "/node")
+    watcher = Watcher(tape, request["observe"])
+    announce(libc, program, watch, request["delivery"])
+    watcher.start()
+    try:
+        outcome = _outcome(request, tape, watcher)
+    finally:
+        watcher.stop()
+    tape.append(outcome)
+    tape.append({"t": "modules", "names": sorted(name for name in sys.modules if name not in request["known_modules"])})
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def _outcome(request: dict[str, Any], tape: Tape, watcher: Watcher) -> dict[str, Any]:
+    base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    try:
+        try:
+            entry = typed.find(request["entry"], request["input_type"], request["output_type"])
+        finally:
+            watcher.importing = False
+        if request["describe"]:
+            return {"t": "described", "signature": entry.describe()}
+        try:
+            value = entry.read(request["input"])
+        except typed.Rejected as error:
+            return _raised(error, rejected=True)
+        context = _context(request, watcher) if entry.context is not None else None
+        wall, cpu = time.perf_counter(), _cpu()
+        try:
+            result = _call(entry, value, context)
+        finally:
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+            used = {"wall": time.perf_counter() - wall, "cpu": _cpu() - cpu, "memory": max(0, peak - base)}
+            tape.append({"t": "used"} | used)
+        _join_threads()
+        data = entry.write(result)
+        return {
+            "t": "returned",
+            "output": encode_verbatim(data),
+            "json": json.dumps(data, ensure_ascii=False).encode("utf-8", "surrogatepass"),
+        }
+    except (typed.Misfit, EncodingError) as error:
+        return {"t": "unencodable", "reason": str(error)}
+    except typed.EntryError as error:
+        return {"t": "no-entry", "reason": str(error), "where": list(error.where) if error.where else None}
+    except MemoryError:
+        return {"t": "exceeded", "limit": "memory"}
+    except BaseException as error:
+        return _raised(error)
+
+
+def _call(entry: typed.Entry, value: Any, context: Any) -> Any:
+    result = entry.function(**entry.arguments(value, context))
+    if entry.is_async or asyncio.iscoroutine(result):
+        return asyncio.run(_awaited(result))
+    return result
+
+
+async def _awaited(result: Any) -> Any:
+    return await result
+
+
+def _join_threads() -> None:
+    """Work that a node leaves in other threads belongs to the call: wait for it, as the interpreter's end would."""
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
+
+
+def _cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def _context(request: dict[str, Any], watcher: Watcher) -> Any:
+    from certify.laboratory.inside.provide import context
+
+    return context(request, watcher)
+
+
+def _raised(error: BaseException, *, rejected: bool = False) -> dict[str, Any]:
+    frames = [
+        [frame.filename.removeprefix("/node/"), frame.lineno or 0, (frame.colno or 0) + 1]
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename.startswith("/node/")
+    ]
+    if isinstance(error, SyntaxError) and error.filename and error.filename.startswith("/node/"):
+        frames.append([error.filename.removeprefix("/node/"), error.lineno or 0, error.offset or 0])
+    try:
+        message = str(error)
+    except Exception as inner:
+        message = f"(its text raises {type(inner).__name__})"
+    return {
+        "t": "raised",
+        "type": type(error).__name__,
+        "message": message.encode(errors="replace").decode()[:2000],
+        "bases": [kind.__name__ for kind in type(error).__mro__ if kind is not object],
+        "frames": frames,
+        "rejected": rejected,
+    }
+
+
+def work_folder(environment: dict[str, Any]) -> Path:
+    """The node's working folder for this environment."""
+    return Path("/world", environment["cwd"])

@@ -1,0 +1,63 @@
+"""A tape: records that survive the death of the process that wrote them.
+
+Shared anonymous memory, made before the fork. A record counts once the length at the front covers it, so a process
+killed
+half-way through a record leaves everything before it. Writing takes no system call.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+import threading
+from collections.abc import Iterator
+from typing import Any, Final
+
+import cbor2
+
+_HEADER: Final = struct.Struct("<QQ")
+_LENGTH: Final = struct.Struct("<I")
+
+
+class Tape:
+    """An append-only list of maps in shared memory."""
+
+    def __init__(self, capacity: int = 64 * 2**20) -> None:
+        self._memory = mmap.mmap(-1, capacity)
+        self._capacity = capacity
+        self._end = _HEADER.size
+        self._lock = threading.Lock()
+        _HEADER.pack_into(self._memory, 0, self._end, 0)
+
+    def append(self, record: dict[str, Any]) -> None:
+        """Add a record; when there is no room it is counted as lost."""
+        payload = cbor2.dumps(record)
+        with self._lock:
+            end = self._end + _LENGTH.size + len(payload)
+            if end > self._capacity:
+                _used, lost = _HEADER.unpack_from(self._memory)
+                _HEADER.pack_into(self._memory, 0, self._end, lost + 1)
+                return
+            self._memory[self._end : end] = _LENGTH.pack(len(payload)) + payload
+            self._end = end
+            _HEADER.pack_into(self._memory, 0, end, _HEADER.unpack_from(self._memory)[1])
+
+    @property
+    def lost(self) -> int:
+        """How many records did not fit."""
+        return int(_HEADER.unpack_from(self._memory)[1])
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        end = min(_HEADER.unpack_from(self._memory)[0], self._capacity)
+        position = _HEADER.size
+        while position + _LENGTH.size <= end:
+            (length,) = _LENGTH.unpack_from(self._memory, position)
+            position += _LENGTH.size
+            if position + length > end:
+                return
+            yield cbor2.loads(self._memory[position : position + length])
+            position += length
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._memory.close()

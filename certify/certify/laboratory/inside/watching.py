@@ -1,0 +1,393 @@
+"""Watches a node from within its own process: audit events, calls of C functions, and lines.
+
+Rules this module keeps:
+
+- every event carries the innermost line of the node's own files that led to it, and the modules between that line and
+  the
+  event (`through`), so that a reader can tell a node's own reading of the clock from its HTTP library's;
+- equal events from the same line are recorded once;
+- the watch never changes what the node computes: an error inside it is recorded, not raised.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, ModuleType
+from typing import Any, Final
+
+import certify
+from certify.laboratory.inside.tape import Tape
+
+_NODE: Final = "/node/"
+_STEP_LIMIT: Final = 50_000
+_OWN: Final = ("certify.laboratory", "certify.capabilities")
+
+#: Built-in functions by qualified name, with the event they mean. The name is `module.qualname`, or the qualname of a
+#: method.
+_BUILTINS: Final[dict[str, tuple[str, str]]] = {
+    "time.time": ("clock", "time.time"),
+    "time.time_ns": ("clock", "time.time_ns"),
+    "time.monotonic": ("clock", "time.monotonic"),
+    "time.monotonic_ns": ("clock", "time.monotonic_ns"),
+    "time.perf_counter": ("clock", "time.perf_counter"),
+    "time.perf_counter_ns": ("clock", "time.perf_counter_ns"),
+    "time.process_time": ("clock", "time.process_time"),
+    "time.thread_time": ("clock", "time.thread_time"),
+    "time.clock_gettime": ("clock", "time.clock_gettime"),
+    "time.clock_gettime_ns": ("clock", "time.clock_gettime_ns"),
+    "time.localtime": ("clock", "time.localtime"),
+    "time.gmtime": ("clock", "time.gmtime"),
+    "time.ctime": ("clock", "time.ctime"),
+    "time.strftime": ("clock", "time.strftime"),
+    "datetime.now": ("clock", "datetime.now"),
+    "datetime.utcnow": ("clock", "datetime.utcnow"),
+    "datetime.today": ("clock", "datetime.today"),
+    "date.today": ("clock", "date.today"),
+    "posix.urandom": ("random", "os.urandom"),
+    "posix.getrandom": ("random", "os.getrandom"),
+    "posix.getpid": ("host", "os.getpid"),
+    "posix.getppid": ("host", "os.getppid"),
+    "posix.getuid": ("host", "os.getuid"),
+    "posix.getlogin": ("host", "os.getlogin"),
+    "posix.getcwd": ("host", "os.getcwd"),
+    "posix.uname": ("host", "os.uname"),
+    "posix.cpu_count": ("host", "os.cpu_count"),
+    "posix.sched_getaffinity": ("host", "os.sched_getaffinity"),
+    "posix.getloadavg": ("host", "os.getloadavg"),
+    "_socket.gethostname": ("host", "socket.gethostname"),
+    "_locale.setlocale": ("host", "locale.setlocale"),
+    "_locale.localeconv": ("host", "locale.localeconv"),
+    "_locale.nl_langinfo": ("host", "locale.nl_langinfo"),
+    "builtins.id": ("identity", "id"),
+    "builtins.hash": ("identity", "hash"),
+}
+
+_WRITE_EVENTS: Final = {
+    "os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod",
+    "os.chown", "os.utime",
+    "shutil.rmtree", "shutil.copyfile", "shutil.move", "tempfile.mkstemp", "tempfile.mkdtemp",
+}  # fmt: skip
+_PROCESS_EVENTS: Final = {
+    "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "pty.spawn",
+    "os.kill", "os.killpg",
+}  # fmt: skip
+_LISTING_EVENTS: Final = {"os.listdir", "os.scandir", "glob.glob", "os.walk"}
+_NATIVE_EVENTS: Final = {"ctypes.dlopen", "ctypes.dlsym", "ctypes.cdata", "ctypes.call_function"}
+
+
+def _text(value: object, limit: int = 400) -> str:
+    text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    return text.encode(errors="replace").decode()[:limit]
+
+
+#: Files that resolving a name, reading the time zone or verifying a certificate opens.
+_QUIET_FILES: Final = (
+    "/etc/localtime", "/etc/nsswitch.conf", "/etc/hosts", "/etc/resolv.conf", "/etc/host.conf", "/etc/gai.conf",
+    "/lab/",
+)  # fmt: skip
+
+
+class Watcher:
+    """Writes what the node does to a tape."""
+
+    def __init__(self, tape: Tape, level: str) -> None:
+        self._tape = tape
+        self._level = level
+        self._seen: set[tuple[str, str, str, int]] = set()
+        self._active = False
+        self._busy = threading.local()
+        self._seeded: set[int] = set()
+        self._steps = 0
+        self.importing = True
+        homes = {sys.prefix, sys.base_prefix, "/usr", "/lib", "/node", "/proc/self", *certify.__path__}
+        self._quiet = (*(os.path.realpath(home).rstrip("/") + "/" for home in homes), *_QUIET_FILES)
+        self._codes: dict[CodeType, Callable[[FrameType], None]] = {}
+        self._random_seed_code = random.Random.seed.__code__
+        environ = type(os.environ)
+        for method in (environ.__getitem__, environ.__contains__, environ.__iter__):
+            code = getattr(method, "__code__", None)
+            if code is not None:
+                self._codes[code] = self._environment_read
+
+    # -- events -------------------------------------------------------------------------------------------------------
+
+    def event(
+        self, kind: str, target: str, frame: FrameType | None = None, *, each: bool = False, **detail: Any
+    ) -> None:
+        """Record one event with the line that led to it; equal ones once, unless `each` of them counts."""
+        place, through = _where(frame if frame is not None else sys._getframe(1))
+        if place is None and any(module.startswith("certify.laboratory") for module in through):
+            return  # the laboratory's own work, not the node's
+        if kind != "capability" and any(module.startswith("certify.capabilities") for module in through):
+            return  # the context at work: its use is an event of its own, and the kernel sees what it does
+        if kind == "identity" and through:
+            return  # a library's bookkeeping; what it does with an address shows elsewhere
+        via = detail.pop("via", "audit")
+        key = (kind, target, place[0] if place else "", place[1] if place else 0)
+        if key in self._seen and not each:
+            return
+        self._seen.add(key)
+        self._tape.append(
+            {
+                "t": "event",
+                "kind": kind,
+                "target": target,
+                "place": place,
+                "detail": detail | {"through": through},
+                "via": via,
+                "importing": self.importing,
+            }
+        )
+
+    def start(self) -> None:
+        """Begin to watch. Audit hooks cannot be taken out again: the process must end with the call."""
+        self._active = True
+        sys.addaudithook(self._audit)
+        if self._level in {"calls", "lines"}:
+            threading.setprofile(self._profile)
+            sys.setprofile(self._profile)
+        if self._level == "lines":
+            threading.settrace(self._trace)
+            sys.settrace(self._trace)
+
+    def stop(self) -> None:
+        """Stop to watch."""
+        self._active = False
+        sys.setprofile(None)
+        sys.settrace(None)
+
+    def _audit(self, name: str, arguments: tuple[Any, ...]) -> None:
+        if not self._active or getattr(self._busy, "now", False):
+            return
+        self._busy.now = True
+        try:
+            self._judge(name, arguments)
+        except Exception as error:
+            self._tape.append({"t": "trouble", "what": f"{name}: {error!r}"})
+        finally:
+            self._busy.now = False
+
+    def _judge(self, name: str, arguments: tuple[Any, ...]) -> None:
+        frame = sys._getframe(2)
+        if name == "open":
+            self._open(arguments, frame)
+        elif name == "import":
+            self.event("import", _text(arguments[0]), frame)
+        elif name == "socket.connect":
+            self.event("connect", _address(arguments[1]), frame)
+        elif name in {"socket.sendto", "socket.bind"}:
+            self.event("connect", _address(arguments[1]), frame, call=name)
+        elif name in {"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"}:
+            self.event("resolve", _text(arguments[0]), frame)
+        elif name == "socket.gethostname":
+            self.event("host", "socket.gethostname", frame)
+        elif name in {"sqlite3.connect", "dbm.open"}:
+            self.event("database", _text(arguments[0]), frame)
+        elif name in _WRITE_EVENTS:
+            self.event("write", _absolute(arguments[0] if arguments else name), frame, call=name)
+        elif name in _PROCESS_EVENTS:
+            self.event("process", _text(arguments[0] if arguments else name), frame, call=name)
+        elif name in _LISTING_EVENTS:
+            if not self._known(_absolute(arguments[0] if arguments and arguments[0] is not None else ".")):
+                self.event(
+                    "listing",
+                    _absolute(arguments[0] if arguments and arguments[0] is not None else "."),
+                    frame,
+                    call=name,
+                )
+        elif name in _NATIVE_EVENTS:
+            self.event(
+                "native",
+                _text(arguments[-1] if name == "ctypes.dlsym" else arguments[0] if arguments else name),
+                frame,
+                call=name,
+            )
+        elif name == "_thread.start_new_thread":
+            self.event("thread", _text(getattr(arguments[0], "__qualname__", "thread")), frame)
+
+    def _open(self, arguments: tuple[Any, ...], frame: FrameType) -> None:
+        path, mode, flags = (*arguments, None, None)[:3]
+        if isinstance(path, int):
+            return
+        name = _absolute(path)
+        writes = bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC)) if isinstance(flags, int) else False
+        if writes or (isinstance(mode, str) and any(sign in mode for sign in "wax+")):
+            self.event("write", name, frame, call="open")
+        elif name in {"/dev/urandom", "/dev/random"}:
+            self.event("random", name, frame)
+        elif not self._known(name):
+            self.event("read", name, frame)
+
+    def _known(self, path: str) -> bool:
+        return path.startswith(self._quiet) or path in {"/dev/null", "/node", "/proc/self"}
+
+    # -- calls of C functions ------------------------------------------------------------------------------------------
+
+    def _profile(self, frame: FrameType, event: str, argument: Any) -> None:
+        if not self._active or getattr(self._busy, "now", False):
+            return
+        if event == "c_call":
+            self._busy.now = True
+            try:
+                self._builtin(frame, argument)
+            finally:
+                self._busy.now = False
+        elif event == "call":
+            handler = self._codes.get(frame.f_code)
+            if handler is not None:
+                self._busy.now = True
+                try:
+                    handler(frame)
+                finally:
+                    self._busy.now = False
+            elif frame.f_code is self._random_seed_code and frame.f_locals.get("a") is not None:
+                self._seeded.add(id(frame.f_locals.get("self")))
+
+    def _builtin(self, frame: FrameType, function: Any) -> None:
+        owner = getattr(function, "__self__", None)
+        if isinstance(owner, random.Random):
+            if id(owner) not in self._seeded:
+                self.event("random", f"random.{function.__name__}", frame, via="call")
+            return
+        module = getattr(function, "__module__", None)
+        known = _BUILTINS.get(f"{module}.{function.__qualname__}") or (
+            _BUILTINS.get(function.__qualname__) if isinstance(owner, type) else None
+        )
+        if known is None and isinstance(owner, type) and function.__name__ in {"now", "utcnow", "today"}:
+            known = next(
+                (
+                    _BUILTINS[f"{base.__name__}.{function.__name__}"]
+                    for base in owner.__mro__
+                    if f"{base.__name__}.{function.__name__}" in _BUILTINS
+                ),
+                None,
+            )
+        if known is not None:
+            self.event(known[0], known[1], frame, via="call")
+
+    def _environment_read(self, frame: FrameType) -> None:
+        key = frame.f_locals.get("key", "*")
+        self.event("env", _text(key), frame, via="call")
+
+    # -- lines ---------------------------------------------------------------------------------------------------------
+
+    def _trace(self, frame: FrameType, event: str, _argument: Any) -> Any:
+        if not self._active or event != "call" or not frame.f_code.co_filename.startswith(_NODE):
+            return None
+        return _Lines(self, frame).step
+
+    def line(self, file: str, line: int, function: str, values: dict[str, str]) -> None:
+        """Record a line that was run, and the values that it changed."""
+        if self._steps < _STEP_LIMIT:
+            self._steps += 1
+            self._tape.append({"t": "step", "file": file, "line": line, "function": function, "values": values})
+
+
+_DEFINITIONS: Final = (type, ModuleType, FunctionType, BuiltinFunctionType)
+
+
+class _Lines:
+    """Follows one call of one of the node's functions, line by line."""
+
+    def __init__(self, watcher: Watcher, frame: FrameType) -> None:
+        self._watcher = watcher
+        self._file = frame.f_code.co_filename.removeprefix(_NODE)
+        self._function = frame.f_code.co_qualname
+        self._line = frame.f_lineno
+        self._values: dict[str, str] = {}
+
+    def step(self, frame: FrameType, event: str, argument: Any) -> Any:
+        """Called by the interpreter before each line and at the return."""
+        if event in {"line", "return"}:
+            now = {
+                name: canonical(value)
+                for name, value in frame.f_locals.items()
+                if not name.startswith("__") and not isinstance(value, _DEFINITIONS)
+            }
+            changed = {name: text for name, text in now.items() if self._values.get(name) != text}
+            if event == "return":
+                changed["return"] = canonical(argument)
+            self._watcher.line(self._file, self._line, self._function, changed)
+            self._values, self._line = now, frame.f_lineno
+        return self.step
+
+
+def canonical(value: object, depth: int = 4) -> str:
+    """A text that is equal for equal values, whatever their addresses, and whatever the order of a set or map.
+
+    Values of unknown types give the name of their type alone.
+    """
+    if value is None or isinstance(value, bool | int | float):
+        return repr(value)
+    if isinstance(value, str | bytes):
+        return _short(repr(value))
+    if depth == 0:
+        return type(value).__name__
+    try:
+        if isinstance(value, list | tuple):
+            inner = ", ".join(canonical(item, depth - 1) for item in value[:200])
+            return _short(f"({inner})" if isinstance(value, tuple) else f"[{inner}]")
+        if isinstance(value, set | frozenset):
+            return _short("{" + ", ".join(sorted(canonical(item, depth - 1) for item in value)) + "}")
+        if isinstance(value, dict):
+            pairs = sorted(
+                f"{canonical(k, depth - 1)}: {canonical(v, depth - 1)}" for k, v in list(value.items())[:200]
+            )
+            return _short("{" + ", ".join(pairs) + "}")
+        if type(value).__module__ in {"datetime", "decimal", "fractions", "uuid", "pathlib"}:
+            return _short(f"{type(value).__name__}({value})")
+        fields = getattr(value, "__dict__", None)
+        if isinstance(fields, dict) and not callable(value):
+            inner = ", ".join(f"{k}={canonical(v, depth - 1)}" for k, v in sorted(fields.items()))
+            return _short(f"{type(value).__name__}({inner})")
+    except Exception:
+        return type(value).__name__
+    return type(value).__name__
+
+
+def _short(text: str) -> str:
+    if len(text) <= 160:
+        return text
+    import hashlib
+
+    return f"{text[:120]}… #{hashlib.blake2b(text.encode(errors='replace'), digest_size=6).hexdigest()}"
+
+
+def _where(frame: FrameType | None) -> tuple[list[Any] | None, list[str]]:
+    """The innermost line of the node's own files below this frame, and the modules in between, innermost first."""
+    through: list[str] = []
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if name.startswith(_NODE):
+            return [name.removeprefix(_NODE), frame.f_lineno, frame.f_code.co_qualname], through
+        module = frame.f_globals.get("__name__", "?")
+        if (
+            isinstance(module, str)
+            and module not in through
+            and not module.startswith("importlib")
+            and len(through) < 40
+        ):
+            through.append(module)
+        frame = frame.f_back
+    return None, through
+
+
+def _absolute(path: object) -> str:
+    if isinstance(path, int):
+        return f"descriptor {path}"
+    try:
+        text = os.fsdecode(path)  # type: ignore[arg-type]
+    except TypeError:
+        return _text(path)
+    return _text(os.path.normpath(Path.cwd() / text))
+
+
+def _address(address: object) -> str:
+    if isinstance(address, tuple) and len(address) >= 2:
+        return f"{_text(address[0])}:{address[1]}"
+    return f"unix:{_text(address)}"

@@ -1,0 +1,441 @@
+"""The laboratory: runs plans and gives records.
+
+Rules this module keeps:
+
+- one sandbox runs one plan at a time; sandboxes with equal environments are used again, at most `jobs` at once are
+  busy;
+- a sandbox that dies or stops answering is ended and its run is recorded as what happened, never lost and never passed;
+- a failure of the laboratory itself raises `LaboratoryError`: it is no verdict about the node.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import os
+import select
+import shutil
+import socket
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+from certify.laboratory import filters, reading
+from certify.laboratory.certificates import issue
+from certify.laboratory.channel import ChannelClosed
+from certify.laboratory.kernel import Entropy, Watch
+from certify.laboratory.reading import LaboratoryError
+from certify.laboratory.record import Delivery, Environment, Plan, RunRecord
+from certify.laboratory.sandbox import Layout, Sandbox, Upstream, write_configuration
+from certify.manifest.model import Manifest, ResourceKind
+from certify.subject import Signature, Subject
+
+_START_SECONDS: Final = 30.0
+_GRACE_SECONDS: Final = 5.0
+_PREEMPT_SECONDS: Final = 0.5
+_IDLE_SANDBOXES: Final = 4
+_FIRST_ADDRESS: Final = 2
+_MEMORY: Final = "/dev/shm"  # noqa: S108 - a private folder below it; its folders list in creation order
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one delivery may use at the most.
+
+    Attributes:
+        wall: seconds.
+        cpu: seconds of processor time, rounded up to whole ones by the kernel.
+        memory: bytes of address space.
+        file: bytes of one file.
+    """
+
+    wall: float = 20.0
+    cpu: float = 20.0
+    memory: int = 2 * 2**30
+    file: int = 64 * 2**20
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Limits:
+        """Limits generous enough that a node within its budget never meets them."""
+        budget = manifest.budget
+        return cls(
+            wall=min(600.0, max(5.0, 4 * budget.wall)),
+            cpu=min(600.0, max(5.0, 4 * budget.cpu)),
+            memory=2**30 + 2 * budget.memory,
+        )
+
+
+class Laboratory:
+    """Runs one subject. Use it as a context manager; when it closes, nothing of it is left running."""
+
+    def __init__(self, subject: Subject, *, limits: Limits | None = None, jobs: int | None = None) -> None:
+        self._subject = subject
+        self._limits = limits or Limits.of(subject.manifest)
+        self._jobs = jobs or max(1, len(os.sched_getaffinity(0)))
+        self._lock = threading.Lock()
+        self._idle: deque[Sandbox] = deque()
+        self._busy: set[Sandbox] = set()
+        self._closed = False
+        self._signature: Signature | None = None
+        self._modules: tuple[str, ...] = ()
+        self.runs = 0
+        self._folder = Path(tempfile.mkdtemp(prefix="certify-", dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None))
+        try:
+            self._layout = self._prepare()
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+        self._executor = ThreadPoolExecutor(self._jobs, thread_name_prefix="laboratory")
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every sandbox and remove the laboratory's files."""
+        with self._lock:
+            self._closed = True
+            sandboxes = [*self._idle, *self._busy]
+            self._idle.clear()
+        for sandbox in sandboxes:
+            sandbox.close()
+        self._executor.shutdown(wait=True, cancel_futures=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _prepare(self) -> Layout:
+        upstreams = tuple(_upstreams(self._subject.manifest))
+        lab = self._folder / "lab"
+        lab.mkdir()
+        hosts = tuple(sorted({u.host for u in upstreams if u.scheme == "https"}))
+        if hosts:
+            certificates = issue((*hosts, "wrong.invalid"))
+            (lab / "authority.pem").write_bytes(certificates.authority)
+            for host, chain in certificates.hosts.items():
+                (lab / f"{host}.pem").write_bytes(chain)
+        else:
+            (lab / "authority.pem").write_bytes(b"")
+        for file in lab.iterdir():
+            file.chmod(0o644)
+        variables = {
+            name: f"laboratory-{name.lower()}"
+            for resource in self._subject.manifest.resource
+            if resource.kind in {ResourceKind.ENV, ResourceKind.SECRETS}
+            for name in resource.variables
+        }
+        layout = Layout(
+            self._folder, self._subject.root.resolve(), dict(self._subject.files), upstreams, tuple(variables.items())
+        )
+        write_configuration(layout)
+        return layout
+
+    # -- what checks ask for -------------------------------------------------------------------------------------------
+
+    def signature(self) -> Signature:
+        """The entry point's signature, found by importing the node once in the sandbox.
+
+        Raises:
+            RequestError: the entry point cannot be imported or used.
+            LaboratoryError: the sandbox did not work.
+        """
+        if self._signature is None:
+            plan = Plan((Delivery(b"null"),))
+            reply = self._raw(plan, describe=True)[0]
+            self._signature, modules = reading.signature(reply, self._subject)
+            self._modules = (*modules, *self._context_modules()) if self._signature.context else modules
+            self._retire_idle()  # it started before it was known what to import
+        return self._signature
+
+    def _retire_idle(self) -> None:
+        with self._lock:
+            retired = list(self._idle)
+            self._idle.clear()
+        for sandbox in retired:
+            sandbox.close()
+
+    def _context_modules(self) -> Iterator[str]:
+        """What a context will import, imported beforehand like everything else."""
+        kinds = {resource.kind for resource in self._subject.manifest.resource}
+        yield "certify.laboratory.inside.provide"
+        if ResourceKind.HTTP in kinds:
+            yield from ("certify.capabilities.upstreams", "httpx")
+        if kinds & {ResourceKind.DB, ResourceKind.KV, ResourceKind.DEDUPE}:
+            yield from ("certify.capabilities.databases", "certify.capabilities.stores")
+        if ResourceKind.BLOB in kinds:
+            yield "certify.capabilities.blobs"
+
+    def run(self, plan: Plan) -> RunRecord:
+        """Run one plan in a fresh world.
+
+        Raises:
+            LaboratoryError: the sandbox did not work.
+            RequestError: the node cannot be imported or has no usable entry point.
+        """
+        self.signature()
+        return self._record(plan)
+
+    def run_all(self, plans: Iterable[Plan]) -> Iterator[RunRecord]:
+        """Run independent plans, `jobs` at a time; records come in the order of the plans."""
+        self.signature()
+        waiting: deque[Future[RunRecord]] = deque()
+        plans = iter(plans)
+        try:
+            for plan in plans:
+                waiting.append(self._executor.submit(self._record, plan))
+                if len(waiting) >= 2 * self._jobs:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    # -- running ------------------------------------------------------------------------------------------------------
+
+    def _record(self, plan: Plan) -> RunRecord:
+        replies = self._raw(plan)
+        return reading.record(plan, replies, self._subject)
+
+    def _raw(self, plan: Plan, *, describe: bool = False) -> list[reading.Reply]:
+        sandbox = self._take(plan.environment)
+        healthy = False
+        try:
+            run = _Run(sandbox, self._subject, self._limits, plan, describe=describe)
+            replies = run.drive()
+            healthy = run.healthy
+            self.runs += 1
+            return replies
+        except ChannelClosed as error:
+            said = ""
+            with contextlib.suppress(Exception):
+                sandbox.kill()
+                said = sandbox.output()
+            raise LaboratoryError(f"the sandbox stopped answering ({error}){': ' + said if said else ''}") from error
+        finally:
+            self._give_back(sandbox, healthy=healthy)
+
+    def _take(self, environment: Environment) -> Sandbox:
+        with self._lock:
+            if self._closed:
+                raise LaboratoryError("the laboratory is closed")
+            for sandbox in self._idle:
+                if sandbox.environment == environment and sandbox.alive():
+                    self._idle.remove(sandbox)
+                    self._busy.add(sandbox)
+                    return sandbox
+        sandbox = Sandbox(self._layout, environment)
+        with self._lock:
+            self._busy.add(sandbox)
+        self._greet(sandbox)
+        return sandbox
+
+    def _greet(self, sandbox: Sandbox) -> None:
+        manifest = self._subject.manifest
+        try:
+            sandbox.channel.send(
+                {
+                    "t": "hello",
+                    "upstreams": [asdict(upstream) for upstream in self._layout.upstreams],
+                    "clock": sandbox.environment.clock,
+                    "pid_offset": sandbox.environment.pid_offset,
+                    "preload": list(self._modules),
+                    "filter": filters.watched(),
+                    "entry": manifest.node.entry,
+                    "input_type": manifest.input.type,
+                    "output_type": manifest.output.type,
+                    "manifest": self._subject.manifest_file,
+                }
+            )
+            ready = sandbox.channel.receive(_START_SECONDS)
+        except ChannelClosed as error:
+            ready, cause = None, str(error)
+        else:
+            cause = f"nothing heard for {_START_SECONDS:.0f} s"
+        if ready is None:
+            sandbox.kill()
+            said = sandbox.output()
+            self._give_back(sandbox, healthy=False)
+            raise LaboratoryError(f"the sandbox did not start ({cause}){': ' + said if said else ''}")
+        sandbox.supervisor = int(ready["pid"])
+
+    def _give_back(self, sandbox: Sandbox, *, healthy: bool) -> None:
+        surplus: Sandbox | None = None
+        with self._lock:
+            self._busy.discard(sandbox)
+            if healthy and not self._closed:
+                self._idle.appendleft(sandbox)
+                if len(self._idle) > _IDLE_SANDBOXES:
+                    surplus = self._idle.pop()
+            else:
+                surplus = sandbox
+        if surplus is not None:
+            surplus.close()
+
+
+class _Run:
+    """Drives one plan through one sandbox."""
+
+    def __init__(self, sandbox: Sandbox, subject: Subject, limits: Limits, plan: Plan, *, describe: bool) -> None:
+        self._sandbox = sandbox
+        self._limits = limits
+        self._plan = plan
+        self._describe = describe
+        self._processes = any(r.kind is ResourceKind.PROCESS for r in subject.manifest.resource)
+        self._watches: dict[int, Watch] = {}
+        self._replies: dict[int, dict[str, Any]] = {}
+        self.healthy = False
+
+    def drive(self) -> list[reading.Reply]:
+        """Open a world, make the deliveries, close the world."""
+        environment = asdict(self._plan.environment) | {"env": [list(pair) for pair in self._plan.environment.env]}
+        faults = [asdict(fault) for fault in self._plan.faults]
+        self._sandbox.channel.send({"t": "world", "environment": environment, "faults": faults})
+        self._expect("world")
+        pending = list(range(len(self._plan.deliveries)))
+        held: int | None = None
+        while pending:
+            position = pending.pop(0)
+            self._start(position)
+            self._until(lambda p=position: p in self._replies or self._is_held(p), held=held)  # type: ignore[misc]  # the default binds the loop's value
+            if held is not None:
+                self._release(held)
+                self._until(lambda p=position, h=held: p in self._replies and h in self._replies)  # type: ignore[misc]  # likewise
+                held = None
+            elif self._is_held(position):
+                held = position
+        if held is not None:
+            self._release(held)
+            self._until(lambda h=held: h in self._replies)  # type: ignore[misc]  # likewise
+        self._sandbox.channel.send({"t": "close"})
+        closed = self._expect("closed")
+        self.healthy = not any(reply.get("lost_supervisor") for reply in self._replies.values())
+        return [
+            reading.Reply(self._replies[i], self._watches.get(i), closed) for i in range(len(self._plan.deliveries))
+        ]
+
+    def _is_held(self, position: int) -> bool:
+        watch = self._watches.get(position)
+        return watch is not None and watch.held is not None
+
+    def _release(self, position: int) -> None:
+        watch = self._watches.get(position)
+        if watch is not None:
+            watch.interrupt = None
+            watch.release()
+
+    def _start(self, position: int) -> None:
+        delivery = self._plan.deliveries[position]
+        self._sandbox.channel.send(
+            {
+                "t": "start",
+                "delivery": position,
+                "input": delivery.input,
+                "seed": Entropy(self._plan.environment.random_seed, position).take(64),
+                "observe": self._plan.observe.value,
+                "limits": asdict(self._limits),
+                "describe": self._describe,
+            }
+        )
+
+    def _expect(self, kind: str) -> dict[str, Any]:
+        message = self._sandbox.channel.receive(_START_SECONDS)
+        if message is None or message.get("t") != kind:
+            raise ChannelClosed(f"expected {kind!r}")
+        return message
+
+    def _until(self, done: Callable[[], bool], *, held: int | None = None) -> None:
+        """Serve the kernel's announcements and the supervisor's messages until `done`.
+
+        While another delivery is held, this one gets a moment only: it may be waiting for what the held one has locked.
+        """
+        deadline = time.monotonic() + self._limits.wall * 2 + _GRACE_SECONDS
+        patience = time.monotonic() + _PREEMPT_SECONDS if held is not None else None
+        while not done():
+            now = time.monotonic()
+            if patience is not None and now >= patience:
+                return
+            if now >= deadline:
+                raise ChannelClosed("a delivery outlived its limit")
+            watched = {w.descriptor: w for w in self._watches.values() if w.descriptor >= 0 and w.held is None}
+            sources = [self._sandbox.channel.fileno(), self._sandbox.watch.fileno(), *watched]
+            ready, _, _ = select.select(sources, [], [], min(deadline, patience or deadline) - now)
+            for source in ready:
+                if source in watched:
+                    self._serve(watched[source])
+            if self._sandbox.watch.fileno() in ready:
+                self._adopt()
+            if self._sandbox.channel.fileno() in ready:
+                message = self._sandbox.channel.receive()
+                assert message is not None
+                self._replies[int(message["delivery"])] = message
+                self._drain(int(message["delivery"]))
+
+    def _serve(self, watch: Watch) -> None:
+        with contextlib.suppress(OSError):
+            if _readable(watch.descriptor):
+                watch.serve()
+            else:
+                watch.close()
+
+    def _drain(self, position: int) -> None:
+        """The process has ended: nothing more can come from its watch."""
+        if position not in self._watches:
+            while _readable(self._sandbox.watch.fileno()):
+                self._adopt()
+        if position in self._watches:
+            self._watches[position].close()
+
+    def _adopt(self) -> None:
+        """Take the notification descriptor of a process that has just been started."""
+        message, ancillary, _flags, _address = self._sandbox.watch.recvmsg(4, socket.CMSG_SPACE(4))
+        descriptors = array.array("i")
+        for _level, _kind, data in ancillary:
+            descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
+        if not message or not descriptors:
+            raise ChannelClosed("the sandbox hung up")
+        position = int.from_bytes(message, "little")
+        if position in self._watches or position >= len(self._plan.deliveries):
+            for descriptor in descriptors:
+                os.close(descriptor)
+            return
+        self._watches[position] = Watch(
+            descriptors[0],
+            position,
+            self._plan.deliveries[position].interrupt,
+            self._processes,
+            Entropy(self._plan.environment.random_seed, position),
+            frozenset({1, self._sandbox.supervisor}),
+        )
+
+
+def _readable(descriptor: int) -> bool:
+    """Whether there is something to take: a notification descriptor whose process has gone only hangs up."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return any(events & select.POLLIN for _fd, events in poll.poll(0))
+
+
+def _upstreams(manifest: Manifest) -> Iterator[Upstream]:
+    """The manifest's `http` resources, each at a loopback address of its own."""
+    for number, resource in enumerate(r for r in manifest.resource if r.kind is ResourceKind.HTTP):
+        parts = urlsplit(resource.url or "")
+        host = parts.hostname or ""
+        numeric = host.replace(".", "").isdigit()
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        address = host if numeric and host.startswith("127.") else f"127.1.0.{number + _FIRST_ADDRESS}"
+        if host == "localhost":
+            address = "127.0.0.1"
+        yield Upstream(resource.name, parts.scheme, host, port, address, resource.simulator)

@@ -1,0 +1,296 @@
+"""The sandbox: what a node's process can see and reach, built with bubblewrap.
+
+Rules this module keeps:
+
+- every namespace is new: no network but a loopback of its own, no other process, no other user's files;
+- the interpreter, its packages and the node's folder are there to read, two bounded memory file systems to write, and
+  nothing
+  else: not the user's home, not the signing keys, not the registry;
+- entropy comes from the laboratory (`kernel`) and `/dev/urandom` is a seeded file; the wall clock is frozen for Python
+  (time-machine) and shifted for native code
+  (libfaketime,
+  which cannot freeze it without breaking timed waits: see docs/adr/0002); the hash seed, time zone, locale, host name
+  and the
+  rest from `Environment`;
+- when the laboratory goes, everything in the sandbox goes with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from certify.codec import address
+from certify.laboratory import filters
+from certify.laboratory.channel import Channel
+from certify.laboratory.reading import LaboratoryError
+from certify.laboratory.record import Environment
+from certify_spec.diagnostics import Diagnostic, RequestError, Rule
+
+LAB001 = Rule(
+    "LAB001",
+    "The laboratory lacks a tool that it needs to sandbox a node.",
+    "Install the tool, or run `make setup` as a user who may.",
+)
+
+#: Where things are inside the sandbox.
+NODE: Final = "/node"
+WORLD: Final = "/world"
+LAB: Final = "/lab"
+
+_FAKETIME_FOLDERS: Final = (
+    "/usr/lib/*-linux-*/faketime",
+    "/usr/lib/faketime",
+    "/usr/lib64/faketime",
+    "/usr/local/lib/faketime",
+)
+_ENTROPY_BYTES: Final = 4 * 2**20
+_SCRATCH_BYTES: Final = 128 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """One `http` resource as the sandbox plays it: host names and ports are the real ones, the address is loopback."""
+
+    name: str
+    scheme: str
+    host: str
+    port: int
+    address: str
+    simulator: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What all sandboxes of one laboratory share: a folder with their configuration files, and the node's files.
+
+    The node is run from a copy that holds the subject's files and nothing else: what is not in the subject's digest
+    does not
+    exist in the laboratory, and an edit while it works changes nothing.
+    """
+
+    folder: Path
+    node: Path
+    files: Mapping[str, str]
+    upstreams: tuple[Upstream, ...]
+    variables: tuple[tuple[str, str], ...] = ()
+
+    def snapshot(self, order: int) -> Path:
+        """The copy whose folders list in an order of their own: files are created in a shuffled order."""
+        with _SNAPSHOTS:
+            target = self.folder / f"node-{order}"
+            if not target.exists():
+                partial = self.folder / f"node-{order}.partial"
+                for name in random.Random(order).sample(sorted(self.files), len(self.files)):  # noqa: S311 - an order, no secret
+                    path = partial / name
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(self.node / name, path)
+                    if address(path.read_bytes()) != self.files[name]:
+                        raise LaboratoryError(f"{name} has changed since it was read; certify again")
+                partial.mkdir(parents=True, exist_ok=True)
+                partial.rename(target)
+            return target
+
+
+_SNAPSHOTS: Final = threading.Lock()
+
+
+def _tool(name: str, package: str) -> str:
+    path = shutil.which(name)
+    if path is None:
+        raise RequestError(
+            Diagnostic(
+                LAB001,
+                f"`{name}` is not installed",
+                fix=f"install it (Debian: apt-get install {package}) and try again",
+            )
+        )
+    return path
+
+
+def faketime_library() -> str:
+    """The path of libfaketime's multi-threaded library.
+
+    Raises:
+        RequestError: it is not installed.
+    """
+    for pattern in _FAKETIME_FOLDERS:
+        for folder in sorted(Path("/").glob(pattern[1:])):
+            for name in ("libfaketimeMT.so.1", "libfaketime.so.1"):
+                if (folder / name).exists():
+                    return str(folder / name)
+    raise RequestError(
+        Diagnostic(
+            LAB001,
+            "`libfaketime` is not installed",
+            fix="install it (Debian: apt-get install libfaketime) and try again",
+        )
+    )
+
+
+def write_entropy(path: Path, seed: int) -> None:
+    """Fill a file with the SHAKE-256 stream of the seed: the sandbox's whole supply of entropy."""
+    path.write_bytes(hashlib.shake_256(f"certify laboratory entropy {seed}".encode()).digest(_ENTROPY_BYTES))
+
+
+def write_configuration(layout: Layout) -> None:
+    """Write the few files of `/etc` that the sandbox has."""
+    etc = layout.folder / "etc"
+    etc.mkdir(parents=True, exist_ok=True)
+    hosts = ["127.0.0.1 localhost"] + [f"{u.address} {u.host}" for u in layout.upstreams if u.address != u.host]
+    (etc / "hosts").write_text("\n".join(hosts) + "\n")
+    (etc / "nsswitch.conf").write_text("hosts: files\npasswd: files\ngroup: files\n")
+    (etc / "resolv.conf").write_text("")
+    (etc / "passwd").write_text("node:x:0:0:node:/world:/bin/false\n")
+    (etc / "group").write_text("node:x:0:\n")
+    (etc / "machine-id").write_text("0" * 32 + "\n")
+
+
+def _root_binds() -> list[str]:
+    """The read-only root: /usr and the loader's cache; top-level links are repeated."""
+    arguments = ["--ro-bind", "/usr", "/usr"]
+    for name in ("lib", "lib32", "lib64", "bin", "sbin"):
+        path = Path("/") / name
+        if path.is_symlink():
+            arguments += ["--symlink", os.readlink(path), str(path)]
+        elif path.is_dir():
+            arguments += ["--ro-bind", str(path), str(path)]
+    if Path("/etc/ld.so.cache").exists():
+        arguments += ["--ro-bind", "/etc/ld.so.cache", "/etc/ld.so.cache"]
+    return arguments
+
+
+def _python_binds() -> list[str]:
+    """The interpreter, its packages, and this toolkit where it is installed from a source tree."""
+    import certify
+    import certify_spec
+
+    roots = [Path(sys.base_prefix), Path(sys.prefix)]
+    roots += [Path(next(iter(module.__path__))).parent for module in (certify, certify_spec)]
+    arguments: list[str] = []
+    bound: list[Path] = [Path("/usr")]
+    for root in roots:
+        if not any(root.is_relative_to(known) for known in bound):
+            arguments += ["--ro-bind", str(root), str(root)]
+            bound.append(root)
+    return arguments
+
+
+def _environment(environment: Environment) -> dict[str, str]:
+    """The whole environment of the sandbox: nothing is inherited."""
+    work = f"{WORLD}/{environment.cwd}"
+    return {
+        "PATH": "/usr/bin:/bin",
+        "HOME": work,
+        "TMPDIR": "/tmp",  # noqa: S108 - the sandbox's own, empty for every world
+        "LANG": environment.locale,
+        "LC_ALL": environment.locale,
+        "TZ": environment.timezone,
+        "PYTHONHASHSEED": str(environment.hash_seed),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONNOUSERSITE": "1",
+        "SSL_CERT_FILE": f"{LAB}/authority.pem",
+        "REQUESTS_CA_BUNDLE": f"{LAB}/authority.pem",
+        "CURL_CA_BUNDLE": f"{LAB}/authority.pem",
+        "LD_PRELOAD": faketime_library(),
+        "FAKETIME": f"{environment.clock - int(time.time()):+d}s",
+        "TZDIR": "/usr/share/zoneinfo",
+        "NO_FAKE_STAT": "1",
+    } | dict(environment.env)
+
+
+class Sandbox:
+    """A running sandbox with its supervisor inside, ready for runs."""
+
+    def __init__(self, layout: Layout, environment: Environment) -> None:
+        self.environment = environment
+        self.supervisor = 0
+        here, there = socket.socketpair()
+        watch_here, watch_there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        entropy = layout.folder / f"entropy-{environment.random_seed}"
+        if not entropy.exists():
+            partial = entropy.with_suffix(f".{os.getpid()}.{id(self)}")
+            write_entropy(partial, environment.random_seed)
+            partial.replace(entropy)
+        base_read, base_write = os.pipe()
+        os.write(base_write, filters.base())
+        os.close(base_write)
+        descriptors = (there.fileno(), watch_there.fileno(), base_read)
+        try:
+            self._process = subprocess.Popen(
+                self._command(layout, environment, entropy, descriptors),
+                pass_fds=descriptors,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env={"PATH": "/usr/bin:/bin"},
+                start_new_session=True,
+            )
+        finally:
+            there.close()
+            watch_there.close()
+            os.close(base_read)
+        self.channel = Channel(here)
+        self.watch = watch_here
+
+    @staticmethod
+    def _command(
+        layout: Layout, environment: Environment, entropy: Path, descriptors: tuple[int, int, int]
+    ) -> list[str]:
+        control, watch, base = descriptors
+        command = [_tool("bwrap", "bubblewrap"), "--unshare-all", "--die-with-parent", "--clearenv"]
+        command += ["--hostname", environment.hostname, "--uid", "0", "--gid", "0"]
+        # user 0 of a namespace that maps nobody else: the one capability left lets the supervisor listen at ports below
+        # 1024,
+        # and every delivery gives it up
+        command += ["--cap-drop", "ALL", "--cap-add", "CAP_NET_BIND_SERVICE"]
+        command += _root_binds() + _python_binds()
+        for name in ("hosts", "nsswitch.conf", "resolv.conf", "passwd", "group", "machine-id"):
+            command += ["--ro-bind", str(layout.folder / "etc" / name), f"/etc/{name}"]
+        command += ["--proc", "/proc", "--dev", "/dev"]
+        command += ["--ro-bind", str(entropy), "/dev/urandom"]
+        for folder in (WORLD, "/tmp"):  # noqa: S108 - the sandbox's own
+            command += ["--size", str(_SCRATCH_BYTES), "--tmpfs", folder]
+        command += ["--ro-bind", str(layout.folder / "lab"), LAB]
+        command += ["--ro-bind", str(layout.snapshot(environment.directory_order)), NODE, "--chdir", WORLD]
+        for name, value in sorted((dict(layout.variables) | _environment(environment)).items()):
+            command += ["--setenv", name, value]
+        command += ["--seccomp", str(base), "--"]
+        if not environment.aslr:
+            command += [_tool("setarch", "util-linux"), "-R"]
+        python = [sys.executable, "-s", "-P", "-m", "certify.laboratory.inside", str(control), str(watch)]
+        return command + python
+
+    def output(self) -> str:
+        """What the sandbox's own start-up printed, once it has ended: for error messages."""
+        stream = self._process.stdout
+        return stream.read(8192).decode(errors="replace").strip() if stream else ""
+
+    def alive(self) -> bool:
+        """Whether the sandbox still runs."""
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        """End the sandbox and everything in it; what it printed can still be read."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+
+    def close(self) -> None:
+        """End the sandbox and let go of it."""
+        self.channel.close()
+        self.watch.close()
+        self.kill()
+        if self._process.stdout:
+            self._process.stdout.close()
