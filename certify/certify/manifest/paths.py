@@ -7,7 +7,8 @@ digits, ``_`` and ``-`` is written as a JSON string: ``customer."first.name"``.
 Rules this module keeps:
 
 - `parse` and `render` are inverse to each other: one path, one spelling;
-- `fields` misses nothing that a value of the schema can hold: what it cannot look into is a field as a whole;
+- `fields` misses nothing that a value of the schema can hold, but for null in the place of something with fields of
+  its own; what it cannot look into is a field as a whole;
 - `select` keeps structure, so that different values never become equal; `lookup` gives the bare values.
 """
 
