@@ -1,0 +1,64 @@
+"""Diagnostic codes of the Lean checker, each beside its meaning.
+
+LEAN1xx: the export file cannot be read. LEAN2xx: a declaration breaks the theory. LEAN3xx: the source text cannot be
+understood or is not of the supported part of the language.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from certify_spec.diagnostics import Rule
+
+UNREADABLE: Final = Rule("LEAN100", "The export file cannot be read.", "Give the path of a readable UTF-8 file.")
+NOT_JSON: Final = Rule("LEAN101", "A line of the export is not one JSON object.", "Export the proof again.")
+BAD_META: Final = Rule("LEAN102", "The first line does not announce export format 3.x.", "Use lean4export 3.")
+UNKNOWN_ITEM: Final = Rule("LEAN103", "A line is no item of export format 3.x.", "Export the proof again.")
+BAD_FIELD: Final = Rule("LEAN104", "A field is missing, unknown or of the wrong kind.", "Export the proof again.")
+DANGLING: Final = Rule("LEAN105", "An index refers to nothing written before.", "Export the proof again.")
+REDEFINED_INDEX: Final = Rule("LEAN106", "An index is given twice or out of order.", "Export the proof again.")
+DUPLICATE_KEY: Final = Rule("LEAN107", "A JSON object has a key twice.", "Export the proof again.")
+TOO_LARGE: Final = Rule("LEAN108", "The export is larger than the reader accepts.", "Split the proof bundle.")
+NO_THEOREM: Final = Rule("LEAN109", "The export declares nothing.", "Export at least one theorem.")
+
+DUPLICATE_NAME: Final = Rule("LEAN200", "A name is declared twice.", "Rename one of the declarations.")
+DUPLICATE_LEVEL: Final = Rule("LEAN201", "A declaration lists a universe parameter twice.", "Name it once.")
+UNDECLARED_LEVEL: Final = Rule("LEAN202", "A universe parameter is used that the declaration does not list.")
+LOOSE_BVAR: Final = Rule("LEAN203", "A bound variable points outside every binder.")
+FREE_LOCAL: Final = Rule("LEAN204", "A declaration has a free variable.")
+UNKNOWN_CONSTANT: Final = Rule("LEAN205", "A constant is used that is not declared.")
+LEVEL_COUNT: Final = Rule("LEAN206", "A constant is given the wrong number of universe levels.")
+METAVARIABLE: Final = Rule("LEAN207", "A declaration has a hole that was never filled.")
+NOT_A_TYPE: Final = Rule("LEAN208", "A type was expected and something else stands there.")
+NOT_A_FUNCTION: Final = Rule("LEAN209", "Something that is no function is applied.")
+ARGUMENT_TYPE: Final = Rule("LEAN210", "An argument has another type than the function takes.")
+LET_TYPE: Final = Rule("LEAN211", "A local definition has another type than it says.")
+VALUE_TYPE: Final = Rule("LEAN212", "The value of a definition has another type than it says.")
+PROOF_TYPE: Final = Rule("LEAN213", "The proof of a theorem proves another statement.")
+THEOREM_NOT_PROP: Final = Rule("LEAN214", "A theorem states something that is no proposition.")
+BAD_PROJECTION: Final = Rule("LEAN215", "A projection from something that is no structure, or of a missing field.")
+PROP_PROJECTION: Final = Rule("LEAN216", "A projection takes data out of a proof.")
+LITERAL: Final = Rule("LEAN217", "A literal is used where its type is not declared as Lean declares it.")
+UNSAFE: Final = Rule("LEAN218", "An unsafe or partial declaration proves nothing.", "Leave it out of the export.")
+
+INDUCTIVE_TYPE: Final = Rule("LEAN220", "The type of an inductive type is no product that ends in a universe.")
+MUTUAL_MISMATCH: Final = Rule("LEAN221", "Mutual inductive types differ in parameters or in universe.")
+NON_POSITIVE: Final = Rule("LEAN222", "An inductive type occurs to the left of an arrow in its own constructor.")
+BAD_OCCURRENCE: Final = Rule("LEAN223", "An inductive type occurs in its own constructor in a way not allowed.")
+FIELD_UNIVERSE: Final = Rule("LEAN224", "A field of a constructor lives in a greater universe than its type.")
+CONSTRUCTOR_TYPE: Final = Rule("LEAN225", "A constructor does not build its inductive type.")
+CONSTRUCTOR_PARAMETERS: Final = Rule("LEAN226", "A constructor does not start with its type's parameters.")
+NESTED_PARAMETERS: Final = Rule("LEAN227", "A nested inductive type has parameters that depend on local variables.")
+RECURSOR_LEVELS: Final = Rule("LEAN228", "A recursor eliminates into more, or fewer, universes than its type allows.")
+RECURSOR_TYPE: Final = Rule("LEAN229", "A recursor has another type than the inductive type gives it.")
+RECURSOR_RULE: Final = Rule("LEAN230", "A recursor computes otherwise than the inductive type says.")
+RECURSOR_SHAPE: Final = Rule("LEAN231", "A recursor is missing, superfluous or counts wrongly.")
+INDUCTIVE_FACTS: Final = Rule("LEAN232", "A fact recorded about an inductive type or constructor is wrong.")
+EMPTY_INDUCTIVE: Final = Rule("LEAN233", "An inductive declaration has no type.")
+
+QUOT_SHAPE: Final = Rule("LEAN240", "A part of the quotient type differs from Lean's.")
+QUOT_NEEDS_EQ: Final = Rule("LEAN241", "The quotient type needs equality as Lean declares it.")
+AXIOM_STATEMENT: Final = Rule("LEAN242", "An axiom with a standard name states something else.")
+UNEXPECTED_AXIOM: Final = Rule("LEAN243", "A theorem rests on an axiom that is not allowed.", "Prove it instead.")
+SORRY: Final = Rule("LEAN244", "A theorem rests on `sorry`.", "Finish the proof.")
+RESTS_ON_REFUSED: Final = Rule("LEAN245", "A declaration rests on one that was not accepted.")
