@@ -109,19 +109,27 @@ def parse(note: str, verifier: Verifier) -> Checkpoint:
     if checkpoint.origin != verifier.origin:
         raise CheckpointError(f"it is a checkpoint of {checkpoint.origin}, not of {verifier.origin}")
     public = Ed25519PublicKey.from_public_bytes(verifier.public)
-    for line in signatures[:-1].split("\n"):
-        match = _SIGNATURE_LINE.fullmatch(line)
-        if match is None:
-            raise CheckpointError("a signature line is malformed")
-        blob = _base64(match[2])
-        if match[1] != verifier.origin or blob[:4] != verifier.key_hash:
-            continue
-        try:
-            public.verify(blob[4:], checkpoint.body.encode())
-        except InvalidSignature:
-            raise CheckpointError("the registry's signature does not fit the text") from None
-        return checkpoint
-    raise CheckpointError("it carries no signature of the registry's key")
+    own = [
+        blob[4:]
+        for name, blob in [_signature(line) for line in signatures[:-1].split("\n")]
+        if name == verifier.origin and blob[:4] == verifier.key_hash
+    ]
+    if not own:
+        raise CheckpointError("it carries no signature of the registry's key")
+    try:
+        for signature in own:
+            public.verify(signature, checkpoint.body.encode())
+    except InvalidSignature:
+        raise CheckpointError("the registry's signature does not fit the text") from None
+    return checkpoint
+
+
+def _signature(line: str) -> tuple[str, bytes]:
+    """Name and signature of a signature line."""
+    match = _SIGNATURE_LINE.fullmatch(line)
+    if match is None:
+        raise CheckpointError("a signature line is malformed")
+    return match[1], _base64(match[2])
 
 
 def _parse_body(body: str) -> Checkpoint:

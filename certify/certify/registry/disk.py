@@ -16,6 +16,7 @@ import contextlib
 import os
 import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,7 @@ from certify.registry.entries import DIGEST
 
 Steps = Callable[[str], None]
 _CHUNK: Final = 1 << 16
+_SYNCS_AT_ONCE: Final = 16
 
 
 def no_steps(_what: str) -> None:
@@ -44,19 +46,24 @@ class Disk:
         self.steps(f"make folder {folder.name}")
         folder.mkdir(exist_ok=True)
 
-    def write(self, file: Path, data: bytes, mode: int = 0o644) -> None:
-        """Write a new file and bring its bytes to the disk."""
+    def write(self, file: Path, data: bytes) -> None:
+        """Write a new file; `sync` brings its bytes to the disk."""
         self.steps("create file")
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
             view = memoryview(data)
             while view:
                 self.steps("write file")
                 view = view[os.write(descriptor, view[:_CHUNK]) :]
-            self.steps("sync file")
-            os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+    def sync(self, what: str, paths: Collection[Path]) -> None:
+        """Bring files' bytes, or folders' names, to the disk; all at once, so that the disk is waited for once."""
+        self.steps(f"sync {what}")
+        if paths:
+            with ThreadPoolExecutor(min(len(paths), _SYNCS_AT_ONCE), "certify-sync") as pool:
+                list(pool.map(_sync, paths))
 
     def link(self, file: Path, name: Path) -> None:
         """Give the file a further name, which must be free."""
@@ -73,14 +80,13 @@ class Disk:
         self.steps("remove file")
         file.unlink(missing_ok=True)
 
-    def sync_folder(self, folder: Path) -> None:
-        """Bring the folder's names to the disk."""
-        self.steps(f"sync folder {folder.name}")
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 class BlobFolder:
@@ -92,7 +98,7 @@ class BlobFolder:
         self._disk = disk
 
     def create(self) -> None:
-        """Make the folders."""
+        """Make the folders unless they are there."""
         self._disk.make_folder(self._blobs)
         self._disk.make_folder(self._incoming)
 
@@ -110,29 +116,32 @@ class BlobFolder:
         """The bytes under that name, unchecked; None when there are none."""
         try:
             return self.path(digest).read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return None
 
-    def put(self, blobs: Mapping[str, bytes]) -> list[Path]:
-        """Store blobs so that they are on the disk; returns journal files, to be removed after the commit."""
-        folders: dict[Path, None] = {}
-        journal = []
-        for digest, data in blobs.items():
+    def put(self, blobs: Mapping[str, bytes], known: Callable[[str], bool]) -> list[Path]:
+        """Store blobs so that they are on the disk; returns journal files, to be removed after the commit.
+
+        Args:
+            blobs: bytes by digest.
+            known: whether a committed entry names the digest: then the blob was brought to the disk before.
+        """
+        fresh = {digest: data for digest, data in blobs.items() if not (known(digest) and self.read(digest) == data)}
+        files = {digest: self._incoming / f"{digest}.{secrets.token_hex(8)}" for digest in fresh}
+        for digest, data in fresh.items():
+            self._disk.write(files[digest], data)
+        self._disk.sync("files", files.values())
+        folders = {self.path(digest).parent for digest in fresh}
+        for folder in sorted(folders):
+            self._disk.make_folder(folder)
+        for digest, file in files.items():
             name = self.path(digest)
-            if name.parent not in folders:
-                self._disk.make_folder(name.parent)
-                folders[name.parent] = None
-            if self.read(digest) == data:
-                continue
-            file = self._incoming / f"{digest}.{secrets.token_hex(8)}"
-            journal.append(file)
-            self._disk.write(file, data)
-            if name.exists():  # its bytes are not those of its digest
+            if name.exists():  # a file that no entry has vouched for, or whose bytes are not those of its digest
                 self._disk.remove(name)
             self._disk.link(file, name)
-        for folder in (*folders, self._blobs):
-            self._disk.sync_folder(folder)
-        return journal
+        if fresh:
+            self._disk.sync("folders", [self._blobs, *sorted(folders)])
+        return list(files.values())
 
     def forget(self, journal: Collection[Path]) -> None:
         """Remove journal files."""
@@ -141,6 +150,7 @@ class BlobFolder:
 
     def take_back(self, known: Callable[[str], bool]) -> None:
         """Remove what dead writers left behind: blobs that no committed entry names, and the journal itself."""
+        self.create()  # copies of a registry may lack the folders that were empty
         for file in sorted(self._incoming.iterdir()):
             digest = file.name.partition(".")[0]
             if DIGEST.fullmatch(digest) and not known(digest):

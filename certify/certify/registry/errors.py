@@ -10,6 +10,8 @@ Rules this module keeps:
 
 from __future__ import annotations
 
+import errno
+from pathlib import Path
 from typing import Final
 
 from certify_spec.diagnostics import Diagnostic, RequestError, Rule, render
@@ -47,7 +49,7 @@ WAIVER: Final = Rule("REG028", "the waiver cannot be accepted", "name one findin
 EVIDENCE: Final = Rule("REG029", "the evidence says something else than the submission", "submit what the checks found")
 
 
-class Refused(Exception):  # noqa: N818 - reads as the answer it is
+class Refused(Exception):
     """The registry understands the request and declines it; exit status 1.
 
     Attributes:
@@ -89,6 +91,15 @@ class Conflict(Refused):
 def wrong(rule: Rule, message: str, *, because: str = "", fix: str = "") -> RequestError:
     """A request error with one diagnostic; the rule's advice stands in for a missing fix."""
     return RequestError(Diagnostic(rule, message, because=because, fix=fix or rule.advice))
+
+
+_NO_ACCESS: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+
+def from_system(error: OSError, folder: Path) -> RequestError:
+    """What the system said about a file in `folder`, or about the folder."""
+    rule = NOT_WRITABLE if error.errno in _NO_ACCESS else SYSTEM
+    return wrong(rule, f"{error.filename or folder}: {error.strerror or error}")
 
 
 def reason(rule: Rule, message: str, *, because: str = "", fix: str = "") -> Diagnostic:

@@ -17,7 +17,7 @@ from typing import Final
 
 from certify.evidence.keys import PRIVATE_FILE, PUBLIC_FILE, KeyPair, load_key, new_key
 from certify.registry.checkpoint import Verifier
-from certify.registry.errors import NO_KEY, NOT_A_REGISTRY, SYSTEM, wrong
+from certify.registry.errors import NO_KEY, NOT_A_REGISTRY, from_system, wrong
 from certify.registry.store import DATABASE, SqliteStore
 from certify_spec.diagnostics import RequestError
 
@@ -71,7 +71,7 @@ def making(folder: Path) -> Iterator[None]:
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
-        raise wrong(SYSTEM, f"{folder}: {error.strerror or error}") from error
+        raise from_system(error, folder) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

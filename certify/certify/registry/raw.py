@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from certify.registry.store import connect, schema, statements
+from certify.registry.errors import DAMAGED
+from certify.registry.store import connect, from_sqlite, schema, statements
 
 Row = tuple[Any, ...]
 
@@ -55,6 +56,7 @@ def load(folder: Path) -> RawStorage:
 
     Raises:
         DamageError: the database is damaged, or lacks a table.
+        RequestError: REG003, REG006 or REG010, the database cannot be read at present.
     """
     try:
         with contextlib.closing(connect(folder, busy_seconds=30.0, read_only=True)) as connection:
@@ -65,7 +67,10 @@ def load(folder: Path) -> RawStorage:
             alterations = _alterations(connection)
             return RawStorage(alterations, **{table: _scan(connection, table) for table in _COLUMNS})
     except sqlite3.Error as error:
-        raise DamageError(str(error)) from error
+        refusal = from_sqlite(error, folder)
+        if all(diagnostic.rule == DAMAGED for diagnostic in refusal.diagnostics):
+            raise DamageError(str(error)) from error
+        raise refusal from error
 
 
 _COLUMNS: Final[Mapping[str, Mapping[str, type]]] = {

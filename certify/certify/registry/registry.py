@@ -25,7 +25,7 @@ from certify.registry import checkpoint, decisions, entries, founding, merkle, s
 from certify.registry.checkpoint import Checkpoint, CheckpointError, Verifier
 from certify.registry.decisions import Decision
 from certify.registry.disk import Disk
-from certify.registry.entries import Decided, Entry, EntryError, Published, Release, WaiverGranted
+from certify.registry.entries import Decided, Entry, EntryError, Published, Release, Status, WaiverGranted
 from certify.registry.envelopes import EnvelopeError, opened, read_evidence, signed_map
 from certify.registry.errors import (
     BLOB_DIGEST,
@@ -35,13 +35,13 @@ from certify.registry.errors import (
     NO_KEY,
     SIGNATURE,
     STATEMENT,
-    SYSTEM,
     TAKEN,
     TRANSITION,
     UNKNOWN_NAME,
     WAIVER,
     Refused,
     VersionTaken,
+    from_system,
     reason,
     wrong,
 )
@@ -141,7 +141,7 @@ class Registry:
             folder.mkdir(parents=True, exist_ok=True)
             foreign = {file.name for file in folder.iterdir()} - founding.OWN_NAMES
         except OSError as error:
-            raise wrong(SYSTEM, f"{folder}: {error.strerror or error}") from error
+            raise from_system(error, folder) from error
         if foreign:
             raise wrong(EXISTS, f"{folder} holds other files", because=", ".join(sorted(foreign)[:5]))
         with founding.making(folder):
@@ -211,7 +211,8 @@ class Registry:
 
         Raises:
             VersionTaken: REG025, the release exists with another subject.
-            Refused: REG020 to REG024 and REG029, every reason why the submission does not hold.
+            Refused: REG020 to REG024, REG028 and REG029, every reason why the submission does not hold; REG027 the
+                release was rejected or revoked.
             RequestError: REG003, REG005, REG006, REG007 or REG010; nothing was changed.
         """
         problems = submission.problems(handed_in)
@@ -220,7 +221,7 @@ class Registry:
         with self._store.write() as view:
             found = view.release(handed_in.node, handed_in.release)
             if found is not None:
-                _demand_same_subject(found, handed_in)
+                _demand_same_release(found, handed_in)
                 return self._receipt(view, found.entry)
             self._demand_waivers(view, handed_in)
             view.put_blobs(handed_in.stored)
@@ -267,7 +268,6 @@ class Registry:
         identity = address(envelope)
         with self._store.write() as view:
             found = _existing(view, decision.node, decision.release)
-            view.put_blobs({identity: envelope})
             # First, so that a decision from a stale page is told so, whatever else is wrong with it.
             view.swap_release(found.decided(decision.status), decision.version)
             if decision.evidence != found.evidence:
@@ -275,6 +275,7 @@ class Registry:
             if decision.status not in found.status.next:
                 because = f"from {found.status} it can become: {', '.join(sorted(found.status.next)) or 'nothing'}"
                 raise Refused(reason(TRANSITION, f"{found.name} cannot become {decision.status}", because=because))
+            view.put_blobs({identity: envelope})
             number = self._append(
                 view,
                 Decided(
@@ -348,7 +349,7 @@ class Registry:
         except FileNotFoundError:
             raise wrong(UNKNOWN_NAME, f"there is no blob {digest}") from None
         except OSError as error:
-            raise wrong(SYSTEM, f"{path}: {error.strerror or error}") from error
+            raise from_system(error, path) from error
         if address(data) != digest:
             raise wrong(
                 BLOB_DIGEST, f"the bytes of blob {digest} were changed", fix="run `certify registry verify-log`"
@@ -529,11 +530,13 @@ def _waivers_of(evidence: Evidence) -> frozenset[str]:
     return frozenset(waiver for verdict in verdicts if isinstance(verdict, Waived) for waiver in verdict.waivers)
 
 
-def _demand_same_subject(found: Release, handed_in: Submission) -> None:
-    if found.subject == handed_in.subject:
-        return
-    because = f"it was published with subject {found.subject}, and this is {handed_in.subject}"
-    raise VersionTaken(reason(TAKEN, f"{found.name} exists with other content", because=because))
+def _demand_same_release(found: Release, handed_in: Submission) -> None:
+    if found.subject != handed_in.subject:
+        because = f"it was published with subject {found.subject}, and this is {handed_in.subject}"
+        raise VersionTaken(reason(TAKEN, f"{found.name} exists with other content", because=because))
+    if found.status in {Status.REJECTED, Status.REVOKED}:
+        fix = "repair the node, and give it a new version"
+        raise Refused(reason(TRANSITION, f"{found.name} was {found.status}, and stays so", fix=fix))
 
 
 def _existing(view: Reader, node: str, release: str) -> Release:

@@ -12,7 +12,6 @@ Rules this module keeps:
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -31,6 +30,7 @@ from certify.registry.errors import (
     NOT_WRITABLE,
     SYSTEM,
     Conflict,
+    from_system,
     wrong,
 )
 from certify.registry.merkle import Subtree
@@ -153,7 +153,7 @@ class SqliteStore:
                 _make_schema(connection, settings, at, disk)
             finally:
                 connection.close()
-            disk.sync_folder(folder)
+            disk.sync("folder", [folder])
         return cls(folder, disk=disk, busy_seconds=busy_seconds)
 
     def close(self) -> None:
@@ -255,7 +255,7 @@ class _SqliteView:
         return bool(self._rows("SELECT 1 FROM blobs WHERE digest = ?", digest))
 
     def put_blobs(self, blobs: Mapping[str, bytes]) -> None:
-        self.journal += self._blobs.put(blobs)
+        self.journal += self._blobs.put(blobs, self.knows_blob)
         for digest, data in blobs.items():
             self._change("INSERT OR IGNORE INTO blobs VALUES (?, ?)", digest, len(data))
 
@@ -363,23 +363,19 @@ def statements(script: str) -> Iterator[str]:
             pending = ""
 
 
-_READ_ONLY: Final = {errno.EACCES, errno.EPERM, errno.EROFS}
-
-
 @contextlib.contextmanager
 def _translated(folder: Path) -> Iterator[None]:
     """Turn errors of SQLite and of the system into the registry's own."""
     try:
         yield
     except sqlite3.Error as error:
-        raise _from_sqlite(error, folder) from error
+        raise from_sqlite(error, folder) from error
     except OSError as error:
-        rule = NOT_WRITABLE if error.errno in _READ_ONLY else SYSTEM
-        name = error.filename or folder
-        raise wrong(rule, f"{name}: {error.strerror or error}") from error
+        raise from_system(error, folder) from error
 
 
-def _from_sqlite(error: sqlite3.Error, folder: Path) -> RequestError:
+def from_sqlite(error: sqlite3.Error, folder: Path) -> RequestError:
+    """What SQLite said about the database in `folder`."""
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return wrong(BUSY, f"{folder} is held by another process")

@@ -12,12 +12,13 @@ Rules this module keeps:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from certify.codec import address
+from certify.evidence.bundle import Evidence
 from certify.evidence.keys import PublicKey
 from certify.registry import checkpoint, decisions, entries, merkle, waivers
 from certify.registry.checkpoint import CheckpointError, Verifier
@@ -33,7 +34,7 @@ from certify.registry.envelopes import (
     signed_map,
     verdicts,
 )
-from certify.registry.errors import NOT_A_REGISTRY, SYSTEM, wrong
+from certify.registry.errors import NOT_A_REGISTRY, from_system, wrong
 from certify.registry.merkle import Frontier
 from certify.registry.raw import DamageError, RawStorage, Row, load
 from certify.registry.store import DATABASE
@@ -124,7 +125,7 @@ def verify_log(
         trusted: keys whose signatures count; None takes any key that an entry names.
 
     Raises:
-        RequestError: REG001 the folder holds no registry, REG010 a blob cannot be read.
+        RequestError: REG001 the folder holds no registry; REG003, REG006, REG010 it cannot be read at present.
     """
     if not (folder / DATABASE).is_file():
         raise wrong(NOT_A_REGISTRY, f"there is no {DATABASE} in {folder}")
@@ -138,7 +139,7 @@ def verify_log(
             remembered, blobs.digests()
         )
     except OSError as error:
-        raise wrong(SYSTEM, f"{error.filename or folder}: {error.strerror or error}") from error
+        raise from_system(error, folder) from error
 
 
 class _Verification:
@@ -160,7 +161,7 @@ class _Verification:
         self._roots = [merkle.empty_root()]
         self._subtrees: dict[tuple[int, int], bytes] = {}
         self._entries: list[tuple[int, Entry]] = []
-        self._intact: dict[str, bool] = {}
+        self._sizes: dict[str, int] = {}
         self._signatures = 0
         self._newest = ""
 
@@ -181,7 +182,7 @@ class _Verification:
         return VerificationReport(
             tuple(self._found),
             entries=len(self._raw.entries),
-            blobs=sum(self._intact.values()),
+            blobs=len(self._sizes),
             signatures=self._signatures,
             root=self._roots[-1],
             checkpoint=self._newest,
@@ -327,23 +328,24 @@ class _Verification:
                 first.setdefault(digest, (number, entry))
         for digest, (number, entry) in first.items():
             data = self._read_blob(digest)
-            self._intact[digest] = data is not None and address(data) == digest
             message = f"the blob {digest}, named by log entry {number} ({entry.node})"
             if data is None:
                 self._say(BLOB_MISSING, f"{message}, is missing", entry=number, node=entry.node, blob=digest)
-            elif not self._intact[digest]:
+            elif (found := address(data)) != digest:
                 self._say(
                     BLOB_CHANGED,
                     f"{message}, was changed",
-                    because=f"its bytes have the digest {address(data)}",
+                    because=f"its bytes have the digest {found}",
                     entry=number,
                     node=entry.node,
                     blob=digest,
                 )
+            else:
+                self._sizes[digest] = len(data)
 
     def _blob(self, digest: str) -> bytes | None:
         """The bytes of a blob that is there and unchanged."""
-        return self._read_blob(digest) if self._intact.get(digest) else None
+        return self._read_blob(digest) if digest in self._sizes else None
 
     def _check_entry(self, number: int, entry: Entry) -> None:
         """The entry's signature, and that what was signed says what the entry says."""
@@ -355,8 +357,7 @@ class _Verification:
                 because=f"it is signed by {entry.signer.key_id}",
                 **about,
             )
-        if isinstance(entry, Published):
-            self._check_evidence(number, entry)
+        evidence = self._evidence(number, entry) if isinstance(entry, Published) else None
         envelope = self._blob(entry.envelope)
         if envelope is None:
             return
@@ -365,10 +366,9 @@ class _Verification:
             self._signatures += 1
             match entry:
                 case Published():
-                    evidence = self._blob(entry.evidence)
-                    sbom = self._blob(read_evidence(evidence).sbom) if evidence else None
+                    sbom = self._blob(evidence.sbom) if evidence else None
                     if evidence and sbom:
-                        demand_statement(verified, read_evidence(evidence), sbom)
+                        demand_statement(verified, evidence, sbom)
                 case WaiverGranted():
                     _demand_equal(Waiver.from_data(signed_map(verified, waivers.PAYLOAD_TYPE)), entry.waiver)
                 case Decided():
@@ -391,18 +391,21 @@ class _Verification:
                 **about,
             )
 
-    def _check_evidence(self, number: int, entry: Published) -> None:
+    def _evidence(self, number: int, entry: Published) -> Evidence | None:
+        """The entry's evidence, compared with the entry; None if it is missing, changed or unreadable."""
         data = self._blob(entry.evidence)
         if data is None:
-            return
-        for problem in _evidence_problems(data, entry):
-            self._say(
-                OTHER_EVIDENCE,
-                f"the evidence of log entry {number} ({entry.node}@{entry.release}) does not fit it",
-                because=problem,
-                entry=number,
-                node=entry.node,
-            )
+            return None
+        evidence = None
+        try:
+            evidence = read_evidence(data)
+            problems = list(_evidence_problems(evidence, entry))
+        except EnvelopeError as error:
+            problems = [str(error)]
+        for problem in problems:
+            message = f"the evidence of log entry {number} ({entry.node}@{entry.release}) does not fit it"
+            self._say(OTHER_EVIDENCE, message, because=problem, entry=number, node=entry.node)
+        return evidence
 
     def _check_rows(self) -> None:
         if len(self._entries) != len(self._raw.entries):
@@ -410,10 +413,9 @@ class _Verification:
         ledger = self._ledger
         self._compare("releases", 2, (_release_row(release) for release in ledger), self._raw.releases)
         self._compare("waivers", 1, ((identity, *row) for identity, row in ledger.waivers.items()), self._raw.waivers)
-        sizes = {digest: self._blob(digest) for digest in ledger.blobs}
         stored: dict[str, int] = dict(self._raw.blobs)
         # The size of a blob that is missing or changed is not known; its row is compared by name alone.
-        expected = ((digest, stored.get(digest, -1) if data is None else len(data)) for digest, data in sizes.items())
+        expected = ((digest, self._sizes.get(digest, stored.get(digest, -1))) for digest in ledger.blobs)
         self._compare("blobs", 1, expected, self._raw.blobs)
 
     def _compare(self, table: str, key: int, expected: Iterable[Row], stored: Iterable[Row]) -> None:
@@ -461,13 +463,8 @@ def _release_row(release: Release) -> Row:
     return (r.node, r.release, r.subject, r.evidence, r.entry, r.status.value, r.version)
 
 
-def _evidence_problems(data: bytes, entry: Published) -> Iterator[str]:
-    try:
-        evidence = read_evidence(data)
-        found: Mapping[str, str] = verdicts(evidence)
-    except EnvelopeError as error:
-        yield str(error)
-        return
+def _evidence_problems(evidence: Evidence, entry: Published) -> Iterator[str]:
+    found = verdicts(evidence)
     claims = {
         "node": (evidence.node, entry.node),
         "version": (evidence.version, entry.release),
