@@ -1,1 +1,1 @@
-"""To be written."""
+"""An organisation's policy: Cedar and settings (`policies`), one evaluator (`evaluation`), and `waivers`."""
