@@ -230,8 +230,9 @@ def differences(policies: PolicySet, result: CheckResult) -> tuple[str, ...]:
     Returns:
         one line for each difference; empty when everything is decided as it was.
     """
-    lines = [] if result.measured["policies"] == policies.digest else ["the policies are not those of the evidence"]
-    for recorded in result.measured["decisions"]:
+    same = result.measured.get("policies") == policies.digest
+    lines = [] if same else ["the policies are not those of the evidence"]
+    for recorded in result.measured.get("decisions", ()):
         request = PolicyRequest.from_data(recorded["request"])
         now = decided(request, evaluate(policies, request))
         if (now["decision"], now["policies"]) != (recorded["decision"], list(recorded["policies"])):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -120,12 +120,7 @@ Decision = Allowed | Refused | Undecided
 
 def evaluate(policies: PolicySet, request: PolicyRequest) -> Decision:
     """Answer one question by `policies`. Pure: equal sets and requests give equal decisions."""
-    return _decide(policies, request, _ask(policies, [request])[0])
-
-
-def evaluate_all(policies: PolicySet, requests: Iterable[PolicyRequest]) -> tuple[Decision, ...]:
-    """`evaluate` for each request, in order."""
-    return tuple(evaluate(policies, request) for request in requests)
+    return _decide(policies, request, _ask(policies, request))
 
 
 def whole(number: float) -> int:
@@ -141,14 +136,10 @@ def plain(text: str) -> str:
     return unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode("utf-8"))
 
 
-def _ask(policies: PolicySet, requests: list[PolicyRequest]) -> list[cedarpy.AuthzResult]:
-    entities = {
-        (entity.type, entity.id): entity
-        for request in requests
-        for entity in (request.principal, request.resource, *request.others)
-    }
-    return cedarpy.is_authorized_batch(
-        [_cedar_request(request) for request in requests],
+def _ask(policies: PolicySet, request: PolicyRequest) -> cedarpy.AuthzResult:
+    entities = {(each.type, each.id): each for each in (request.principal, request.resource, *request.others)}
+    return cedarpy.is_authorized(
+        _cedar_request(request),
         policies.engine,
         [_cedar_entity(entity) for entity in entities.values()],
         policies.vocabulary,
