@@ -117,6 +117,8 @@ def read_subject(path: Path) -> NodeFolder:
         for fixture in manifest.fixture
         if fixture.output is not None
     }
+    for name in manifest.node.files:
+        reader.read(name, MAX_FILE_BYTES)
     try:
         closure(manifest, root, lambda name: reader.read(name, MAX_FILE_BYTES))
     except Refused as refused:

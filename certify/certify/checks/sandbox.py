@@ -86,6 +86,12 @@ def check(bench: Workbench) -> CheckResult:
     return CheckResult(CHECK, verdict, tuple(findings), measured, artefacts)
 
 
+def answers(result: CheckResult) -> bool:
+    """Whether the node answered its fixtures, so that other checks have something to judge."""
+    silent = {SBX001.code, SBX002.code, SBX009.code}
+    return not any(finding.code in silent for finding in result.findings)
+
+
 def _judge(bench: Workbench, fixture: str, record: RunRecord) -> Iterator[Diagnostic]:
     entry = bench.laboratory.signature()
     at = Place(entry.file, entry.line)
@@ -158,7 +164,7 @@ def _violations(fixture: str, record: RunRecord, at: Place) -> Iterator[Diagnost
             rule,
             f"the node {did} {event.target}" if limit != "process" else f"the node {did} ({event.target})",
             nearest(record.events, event) or at,
-            because=f"seen by the kernel at `{event.detail.get('call')}` while fixture `{fixture}` ran; the sandbox denied it",
+            because=f"the kernel saw `{event.detail['call']}` while fixture `{fixture}` ran; the sandbox denied it",
             fix=rule.advice,
             severity=Severity.ERROR,
             data={"limit": limit, "target": event.target, "hard": True},

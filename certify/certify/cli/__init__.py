@@ -1,1 +1,19 @@
-"""To be written."""
+"""The command line. Start-up is kept short: each command imports what it needs when it runs.
+
+Exit status: 0 all held, 1 something was refuted or refused, 2 the request was wrong, 3 undecided.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit with its status."""
+    from certify.cli.app import run
+
+    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+__all__ = ["main"]

@@ -320,6 +320,8 @@ class Node(_Model):
     """`stable` only: the largest absolute difference between two floats that counts as equal."""
     trusts: tuple[ModuleName, ...] = ()
     """Third-party modules whose effects are taken on trust: the evidence says so, and policy may refuse."""
+    files: tuple[str, ...] = ()
+    """Further files that the node reads at run time, relative to the manifest: nothing else of its folder is there."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -1,0 +1,272 @@
+"""The certification of one node, from manifest to evidence: the data's way through the toolkit, in one page.
+
+Rules this module keeps:
+
+- checks run in the order of `CHECKS`; each sees what the earlier ones said;
+- a check that cannot decide, or fails itself, is `Unknown`: never passed, and never a silent block;
+- nothing is written: what was found is a value; publishing and printing are somebody else's.
+"""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from certify import __version__, codec
+from certify.checks import budget, contract, determinism, effects, idempotency, patterns, policy, provenance, sandbox
+from certify.checks.workbench import Check, Workbench
+from certify.evidence import dsse
+from certify.evidence.bundle import Bundle, Evidence, statement_of
+from certify.evidence.keys import KeyPair
+from certify.evidence.sbom import build_sbom
+from certify.evidence.statement import PAYLOAD_TYPE
+from certify.evidence.verdict import CheckResult, Unknown, Verdict, allows_publish
+from certify.laboratory import archive
+from certify.laboratory.laboratory import Laboratory, Limits
+from certify.laboratory.reading import LaboratoryError
+from certify.laboratory.record import RunRecord
+from certify.policy.policies import PolicySet
+from certify.policy.waivers import Waiver, apply_waivers
+from certify.subject import NodeFolder, read_subject
+from certify_spec.diagnostics import RequestError
+
+_LIBRARIES: Final = (
+    "blake3",
+    "cbor2",
+    "cedarpy",
+    "cryptography",
+    "cyclonedx-python-lib",
+    "httpx",
+    "hypothesis",
+    "pydantic",
+)
+
+
+class Progress(Protocol):
+    """Who is told how far a certification is. Every method returns at once."""
+
+    def began(self, check: str) -> None:
+        """A check has begun."""
+
+    def advanced(self, check: str, done: int, total: int) -> None:
+        """So many of the check's runs are done."""
+
+    def ended(self, result: CheckResult) -> None:
+        """A check has ended."""
+
+
+class Silence:
+    """Tells nobody."""
+
+    def began(self, check: str) -> None:
+        """Nothing."""
+
+    def advanced(self, check: str, done: int, total: int) -> None:
+        """Nothing."""
+
+    def ended(self, result: CheckResult) -> None:
+        """Nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to certify.
+
+    Attributes:
+        policies: the organisation's policies.
+        waivers: waivers whose signatures have been checked.
+        only: ids of the checks to run; empty for all. Evidence of a part never lets a node into the registry.
+        jobs: runs at a time; None for the number of processors.
+        now: the clock of the evidence and of the waivers.
+    """
+
+    policies: PolicySet
+    waivers: tuple[Waiver, ...] = ()
+    only: frozenset[str] = frozenset()
+    jobs: int | None = None
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Certification:
+    """What a certification came to.
+
+    Attributes:
+        folder: the node's files.
+        evidence: the verdicts and what they rest on.
+        blobs: the bytes that the evidence names, by digest.
+        complete: whether every check was run.
+        runs: how many times the node was run.
+        seconds: wall time of the whole.
+    """
+
+    folder: NodeFolder
+    evidence: Evidence
+    blobs: Mapping[str, bytes] = field(repr=False)
+    complete: bool
+    runs: int
+    seconds: float
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict over all checks."""
+        return self.evidence.verdict
+
+    @property
+    def publishable(self) -> bool:
+        """Whether the node may enter the registry."""
+        return self.complete and allows_publish(self.verdict)
+
+    def sign(self, key: KeyPair) -> Bundle:
+        """The evidence with a signed statement about it."""
+        payload = statement_of(self.evidence, self.blobs[self.evidence.sbom]).to_json()
+        return Bundle(self.evidence, self.blobs, dsse.sign(PAYLOAD_TYPE, payload, key))
+
+
+def checks(policies: PolicySet) -> dict[str, Check]:
+    """All checks by id, in the order in which they run. Policy comes last: it judges what the others found."""
+    return {
+        sandbox.CHECK: sandbox.check,
+        effects.CHECK: effects.check,
+        determinism.CHECK: determinism.check,
+        contract.CHECK: contract.check,
+        idempotency.CHECK: idempotency.check,
+        patterns.CHECK: patterns.check,
+        budget.CHECK: budget.make_check(policies),
+        provenance.CHECK: provenance.check,
+        policy.CHECK: policy.make_check(policies),
+    }
+
+
+def certify(manifest: Path, settings: Settings, progress: Progress | None = None) -> Certification:
+    """Run the checks on a node.
+
+    Raises:
+        RequestError: the manifest, the node's files or its entry point cannot be used.
+        LaboratoryError: the laboratory could not be set up.
+    """
+    began, started = time.monotonic(), settings.now()
+    teller = progress or Silence()
+    folder = read_subject(manifest)
+    blobs: dict[str, bytes] = {codec.address(content): content for content in folder.content.values()}
+    all_checks = checks(settings.policies)
+    chosen = {name: check for name, check in all_checks.items() if not settings.only or name in settings.only}
+    with Laboratory(folder.subject, jobs=settings.jobs) as laboratory:
+        laboratory.signature()
+        bench = Workbench(folder.subject, laboratory, folder.inputs, folder.expected, keep=_keeper(blobs))
+        results: dict[str, CheckResult] = {}
+        for name, check in chosen.items():
+            teller.began(name)
+            results[name] = _judge(name, check, replace(bench, earlier=dict(results), progress=_advance(teller, name)))
+            results[name] = apply_waivers(results[name], settings.waivers, folder.subject, settings.now())
+            teller.ended(results[name])
+        modules = _modules(results, bench)
+        runs = laboratory.runs
+    sbom = build_sbom(
+        node=folder.subject.manifest.node.id,
+        version=folder.subject.manifest.node.version,
+        files=folder.subject.files,
+        modules=modules,
+        moment=started,
+    )
+    policies = codec.encode(settings.policies.to_data())
+    for content in (sbom, policies, *(codec.encode(waiver.to_data()) for waiver in settings.waivers)):
+        blobs[codec.address(content)] = content
+    evidence = Evidence(
+        node=folder.subject.manifest.node.id,
+        version=folder.subject.manifest.node.version,
+        subject=folder.subject.digest,
+        files=folder.subject.files,
+        manifest=folder.subject.files[folder.subject.manifest_file],
+        results=tuple(results.values()),
+        sbom=codec.address(sbom),
+        policy=codec.address(policies),
+        tools=tools(),
+        laboratory=_laboratory_settings(folder),
+        started=_stamp(started),
+        finished=_stamp(settings.now()),
+        waivers=tuple(codec.address(codec.encode(waiver.to_data())) for waiver in settings.waivers),
+    )
+    complete = chosen.keys() == all_checks.keys()
+    return Certification(folder, evidence, blobs, complete, runs, time.monotonic() - began)
+
+
+def _judge(name: str, check: Check, bench: Workbench) -> CheckResult:
+    """Run one check. Whatever goes wrong inside it is `Unknown`, with the cause, and whether waiting helps."""
+    began = time.monotonic()
+    first = bench.earlier.get(sandbox.CHECK)
+    if first is not None and not sandbox.answers(first):
+        reason = "the node does not answer its fixtures, so there is nothing to judge: see C-SANDBOX"
+        return CheckResult(name, Unknown(reason))
+    try:
+        result = check(bench)
+    except LaboratoryError as error:
+        result = CheckResult(name, Unknown(f"the laboratory failed: {error}", waiting_helps=True))
+    except RequestError:
+        raise
+    except Exception as error:  # a check that crashes is never a pass and never a silent block
+        where = _last_line(error)
+        result = CheckResult(name, Unknown(f"the check itself failed: {type(error).__name__}: {error} ({where})"))
+    return replace(result, seconds=time.monotonic() - began)
+
+
+def _last_line(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "no place"
+
+
+def _keeper(blobs: dict[str, bytes]) -> Callable[[RunRecord], str]:
+    def keep(record: RunRecord) -> str:
+        data = archive.to_bytes(record)
+        digest = codec.address(data)
+        blobs[digest] = data
+        return digest
+
+    return keep
+
+
+def _advance(progress: Progress, name: str) -> Callable[[int, int], None]:
+    return lambda done, total: progress.advanced(name, done, total)
+
+
+def _modules(results: Mapping[str, CheckResult], bench: Workbench) -> tuple[str, ...]:
+    known = results.get(provenance.CHECK)
+    if known is not None and "modules" in known.measured:
+        return tuple(known.measured["modules"])
+    return bench.laboratory.signature().modules
+
+
+def tools() -> dict[str, str]:
+    """Versions of everything that had a part in the verdicts."""
+    found = {"certify": __version__, "python": platform.python_version(), "kernel": platform.release()}
+    for library in _LIBRARIES:
+        found[library] = metadata.version(library)
+    try:
+        answer = subprocess.run(["bwrap", "--version"], capture_output=True, text=True, timeout=10, check=True)  # noqa: S607 - as the sandbox finds it
+        found["bubblewrap"] = answer.stdout.split()[-1]
+    except (OSError, subprocess.SubprocessError, IndexError):
+        found["bubblewrap"] = "not found"
+    return found
+
+
+def _laboratory_settings(folder: NodeFolder) -> dict[str, Any]:
+    limits = Limits.of(folder.subject.manifest)
+    return {
+        "environment": archive.plain(determinism.BASE),
+        "limits": archive.plain(limits),
+        "machine": platform.machine(),
+        "observes": ["audit events", "system calls", "C functions", "lines", "upstream requests", "context"],
+    }
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,262 @@
+"""The commands that certify: init, check, publish, report, replay, key; those of the registry are in `registry`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+
+from certify import __version__
+from certify.cli.status import Status, of
+from certify_spec.diagnostics import Diagnostic, Place, RequestError, Rule
+
+CLI001 = Rule("CLI001", "The command was called wrongly.", "See `certify --help`.")
+CLI002 = Rule("CLI002", "A file cannot be written.", "Choose another place, or make room.")
+CLI003 = Rule("CLI003", "Something that was asked for is not there.", "Look at what there is, and name one of those.")
+CLI004 = Rule("CLI004", "The laboratory could not be set up.", "Look at the reason; trying again may help.")
+CLI009 = Rule("CLI009", "The command itself failed.", "This is a defect of certify: report it with the text above.")
+
+app = typer.Typer(
+    name="certify",
+    help="Nothing enters the registry without evidence that anyone can check again.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+ManifestPath = Annotated[Path, typer.Argument(metavar="node.toml", help="The node's manifest.")]
+PolicyPath = Annotated[
+    Path | None,
+    typer.Option("--policy", envvar="CERTIFY_POLICY", help="The organisation's policies: a folder or a .cedar file."),
+]
+Jobs = Annotated[int | None, typer.Option("--jobs", min=1, max=256, help="Runs at a time.")]
+RegistryPath = Annotated[
+    Path, typer.Option("--registry", envvar="CERTIFY_REGISTRY", help="The registry's folder.", show_default=True)
+]
+DEFAULT_REGISTRY = Path(".certify/registry")
+REPORTS = Path(".certify/reports")
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; gives its exit status and prints every error as a diagnostic."""
+    from certify.cli.output import Output
+
+    output = Output(as_json="--json" in arguments)
+    try:
+        result = app(arguments, standalone_mode=False)
+    except RequestError as error:
+        return _fail(output, error.diagnostics, Status.WRONG_REQUEST)
+    except click.exceptions.NoArgsIsHelpError as error:
+        output.errors.print(error.format_message())
+        return Status.WRONG_REQUEST
+    except click.ClickException as error:
+        return _fail(output, (Diagnostic(CLI001, error.format_message(), fix=CLI001.advice),), Status.WRONG_REQUEST)
+    except (click.Abort, KeyboardInterrupt):
+        output.errors.print("stopped; nothing was published")
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Status.HELD
+    except Exception as error:
+        return _translate(output, error)
+    return int(result) if isinstance(result, int) else Status.HELD
+
+
+def _translate(output: Any, error: Exception) -> int:
+    """Errors that are verdicts or troubles of their own, told as such."""
+    from certify.laboratory.reading import LaboratoryError
+    from certify.registry.errors import Refused
+
+    if isinstance(error, Refused):
+        return _fail(output, error.diagnostics, Status.REFUSED)
+    if isinstance(error, LaboratoryError):
+        trouble = Diagnostic(CLI004, str(error), fix="try again; if it stays, see docs/laboratory.md")
+        return _fail(output, (trouble,), Status.UNDECIDED)
+    if isinstance(error, OSError):
+        name = f"{error.filename}: " if error.filename else ""
+        return _fail(output, (Diagnostic(CLI002, f"{name}{error.strerror or error}"),), Status.WRONG_REQUEST)
+    import traceback
+
+    text = "".join(traceback.format_exception(error)[-3:]).strip()
+    defect = Diagnostic(CLI009, f"{type(error).__name__}: {error}", because=text, fix=CLI009.advice)
+    return _fail(output, (defect,), Status.UNDECIDED)
+
+
+def _fail(output: Any, diagnostics: tuple[Diagnostic, ...], status: Status) -> int:
+    output.diagnostics(diagnostics, errors=True)
+    output.data({"status": int(status), "errors": [diagnostic.to_data() for diagnostic in diagnostics]})
+    return int(status)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"certify {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version_asked: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Nothing enters the registry without evidence that anyone can check again."""
+
+
+# -- check and publish
+
+
+@app.command()
+def check(
+    manifest: ManifestPath,
+    only: Annotated[list[str] | None, typer.Option("--only", help="Run this check alone; may be repeated.")] = None,
+    policy: PolicyPath = None,
+    registry: RegistryPath = DEFAULT_REGISTRY,
+    jobs: Jobs = None,
+    as_json: Json = False,
+) -> int:
+    """Certify a node without publishing it."""
+    from certify.cli import certifying
+
+    certification, report = certifying.certify(manifest, only or [], policy, registry, jobs, as_json=as_json)
+    certifying.show(certification, report, as_json=as_json)
+    return of(certification.verdict)
+
+
+@app.command()
+def publish(
+    manifest: ManifestPath,
+    registry: RegistryPath = DEFAULT_REGISTRY,
+    key: Annotated[Path | None, typer.Option("--key", help="The signing key's file or folder.")] = None,
+    policy: PolicyPath = None,
+    jobs: Jobs = None,
+    as_json: Json = False,
+) -> int:
+    """Certify a node, sign the evidence and let the node into the registry."""
+    from certify.cli import certifying
+
+    pair = certifying.signing_key(key)
+    certification, report = certifying.certify(manifest, [], policy, registry, jobs, as_json=as_json)
+    receipt = certifying.submit(certification, report, pair, registry) if certification.publishable else None
+    certifying.show(certification, report, receipt, publishing=True, as_json=as_json)
+    return of(certification.verdict)
+
+
+@app.command()
+def init(
+    entry: Annotated[str, typer.Argument(metavar="[MODULE:FUNCTION]", help="The node's entry point.")],
+    folder: Annotated[Path, typer.Option("--folder", help="The folder that the module lies in.")] = Path(),
+    as_json: Json = False,
+) -> int:
+    """Write a node.toml, and an example input, from a function's signature."""
+    from certify.cli import scaffolding
+
+    return scaffolding.write(entry, folder, as_json=as_json)
+
+
+@app.command()
+def report(
+    subject: Annotated[str, typer.Argument(help="node@version.")],
+    form: Annotated[str, typer.Option("--format", help="html, md, json, sarif or junit.")] = "md",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
+    registry: RegistryPath = DEFAULT_REGISTRY,
+) -> int:
+    """Print the report of a published node, from the registry's evidence."""
+    from certify.cli import reporting
+
+    return reporting.show(subject, form, output, registry)
+
+
+@app.command()
+def replay(
+    manifest: ManifestPath,
+    fixture: Annotated[str | None, typer.Option("--fixture", help="Which fixture; by default the first.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="FACTOR=VALUE, such as hash_seed=3 or timezone=Pacific/Auckland.")
+    ] = None,
+    record: Annotated[
+        Path | None, typer.Option("--record", help="A stored run, to be given again byte for byte.")
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Run a fixture in the pinned surroundings and in changed ones, and show where the two part."""
+    from certify.cli import replaying
+
+    if record is not None:
+        return replaying.again(manifest, record, as_json=as_json)
+    return replaying.compare(manifest, fixture, settings or [], as_json=as_json)
+
+
+@app.command()
+def gate(
+    manifests: Annotated[list[Path], typer.Argument(metavar="node.toml …", help="The nodes' manifests.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for JUnit, SARIF and the summary.")] = Path(
+        ".certify/gate"
+    ),
+    policy: PolicyPath = None,
+    registry: RegistryPath = DEFAULT_REGISTRY,
+    jobs: Jobs = None,
+    as_json: Json = False,
+) -> int:
+    """Certify nodes in a pipeline: one exit status, and JUnit, SARIF and a Markdown summary for all of them."""
+    from certify.cli import gating
+
+    return gating.run(manifests, out, policy, registry, jobs, as_json=as_json)
+
+
+# -- keys
+
+key_app = typer.Typer(help="Signing keys.", no_args_is_help=True)
+app.add_typer(key_app, name="key")
+
+
+@key_app.command("new")
+def key_new(
+    folder: Annotated[Path | None, typer.Option("--folder", help="Where to put it.")] = None, as_json: Json = False
+) -> int:
+    """Make an Ed25519 signing key."""
+    from certify.cli.output import Output
+    from certify.evidence.keys import new_key
+
+    pair = new_key(folder)
+    output = Output(as_json=as_json)
+    output.say(f"key {pair.public.key_id}")
+    output.say(f"private half: {pair.file} (keep it to yourself)")
+    output.data({"key_id": pair.public.key_id, "file": str(pair.file), "public": pair.public.pem().decode()})
+    return Status.HELD
+
+
+@key_app.command("show")
+def key_show(
+    folder: Annotated[Path | None, typer.Option("--folder", help="Where it is.")] = None, as_json: Json = False
+) -> int:
+    """Show the public half of the signing key."""
+    from certify.cli.output import Output
+    from certify.evidence.keys import load_public
+
+    public = load_public(folder)
+    output = Output(as_json=as_json)
+    output.say(f"key {public.key_id}")
+    output.say(public.pem().decode().rstrip())
+    output.data({"key_id": public.key_id, "public": public.pem().decode()})
+    return Status.HELD
+
+
+def missing(what: str, among: str = "", place: Place | None = None) -> RequestError:
+    """The error for something named on the command line that is not there."""
+    return RequestError(Diagnostic(CLI003, what, place, because=among, fix=CLI003.advice))
+
+
+def _add_registry() -> None:
+    from certify.cli.registry import registry_app
+
+    app.add_typer(registry_app, name="registry")
+
+
+_add_registry()

@@ -1,0 +1,165 @@
+"""Behind `check`, `publish` and `gate`: certify, write the report, submit, and say what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from certify import certification as pipeline
+from certify.certification import Certification
+from certify.cli.output import Output
+from certify.cli.progress import TerminalProgress
+from certify.evidence.keys import KeyPair, default_folder, load_key, new_key
+from certify.evidence.verdict import Failed, Unknown, name
+from certify.policy.policies import load_policies
+from certify.registry.registry import Registry
+from certify.registry.submission import Receipt, Submission
+from certify.report import render
+from certify_spec.diagnostics import Diagnostic, RequestError, Rule
+
+CLI005 = Rule("CLI005", "There is no check of that name.", "Use one of the names that the message lists.")
+
+REPORTS = Path(".certify/reports")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The written report: its folder, the page to open first, and that page's bytes."""
+
+    folder: Path
+    page: Path
+    html: bytes
+
+
+def signing_key(place: Path | None) -> KeyPair:
+    """The key to sign with; the first publish makes one in the default folder."""
+    if place is None and not any(default_folder().glob("*.pem")):
+        return new_key()
+    return load_key(place)
+
+
+def certify(
+    manifest: Path, only: list[str], policy: Path | None, registry: Path, jobs: int | None, *, as_json: bool
+) -> tuple[Certification, Report]:
+    """Certify and write the report.
+
+    Raises:
+        RequestError: the manifest, the policies or the names of checks are wrong; nothing was written.
+    """
+    policies = load_policies(policy)
+    known = list(pipeline.checks(policies))
+    chosen = [text.upper() if text.upper().startswith("C-") else f"C-{text.upper()}" for text in only]
+    wrong = [
+        Diagnostic(CLI005, f"no check is called {text}", because=f"there are {', '.join(known)}", fix=CLI005.advice)
+        for text, name_ in zip(only, chosen, strict=True)
+        if name_ not in known
+    ]
+    if wrong:
+        raise RequestError(*wrong)
+    settings = pipeline.Settings(policies, _waivers(registry, manifest), frozenset(chosen), jobs)
+    output = Output(as_json=as_json)
+    with TerminalProgress(output.people) as progress:
+        found = pipeline.certify(manifest, settings, progress)
+    return found, write_report(found)
+
+
+def _waivers(registry: Path, manifest: Path) -> tuple[Any, ...]:
+    """The waivers that the registry holds for this node; none when there is no registry yet."""
+    from certify.manifest.loader import load
+
+    if not (registry / "registry.db").exists():
+        return ()
+    with Registry.open(registry) as opened:
+        return tuple(stored.waiver for stored in opened.waivers(load(manifest).node.id))
+
+
+def write_report(found: Certification) -> Report:
+    """Write the report's files below `.certify/reports`; each is written whole or not at all."""
+    evidence = found.evidence
+    folder = REPORTS / evidence.node.replace("/", "--") / evidence.version
+    folder.mkdir(parents=True, exist_ok=True)
+    html = render(evidence, found.blobs, "html")
+    for file, content in (("report.html", html), ("report.json", render(evidence, found.blobs, "json"))):
+        partial = folder / f".{file}.partial"
+        partial.write_bytes(content)
+        partial.replace(folder / file)
+    records = {digest for result in evidence.results for digest in result.artefacts.values()}
+    (folder / "runs").mkdir(exist_ok=True)
+    for digest in sorted(records):
+        (folder / "runs" / f"{digest}.cbor").write_bytes(found.blobs[digest])
+    return Report(folder, folder / "report.html", html)
+
+
+def submit(found: Certification, report: Report, key: KeyPair, registry: Path) -> Receipt:
+    """Sign the evidence and hand it in, in one transaction.
+
+    Raises:
+        Refused: the registry declines.
+    """
+    from certify import codec
+
+    bundle = found.sign(key)
+    evidence = found.evidence
+    encoded = evidence.encode()
+    blobs = dict(found.blobs) | {codec.address(encoded): encoded, codec.address(report.html): report.html}
+    artefacts = {
+        "report": codec.address(report.html),
+        "sbom": evidence.sbom,
+        "manifest": evidence.manifest,
+        "policy": evidence.policy,
+    }
+    submission = Submission(
+        node=evidence.node,
+        release=evidence.version,
+        subject=evidence.subject,
+        evidence=codec.address(encoded),
+        envelope=bundle.envelope,
+        signer=key.public,
+        blobs=blobs,
+        artefacts=artefacts,
+        verdicts={result.check: name(result.verdict) for result in evidence.results},
+    )
+    with Registry.ensure(registry) as opened:
+        return opened.publish(submission)
+
+
+def show(
+    found: Certification, report: Report, receipt: Receipt | None = None, *, publishing: bool = False, as_json: bool
+) -> None:
+    """Findings, verdict, and what happens now."""
+    output = Output(as_json=as_json)
+    evidence = found.evidence
+    for result in evidence.results:
+        output.diagnostics(result.findings)
+    word = name(found.verdict)
+    output.say(f"{evidence.name}: {word} ({found.runs} runs in {found.seconds:.1f} s)", _style(found))
+    if receipt is not None:
+        did = "published" if receipt.appended else "was already published"
+        output.say(
+            f"{evidence.name} {did}: entry {receipt.entry} of the log, evidence {evidence.digest[:16]}…", "green"
+        )
+    elif publishing:
+        output.say("nothing was published", "bold red")
+    output.say(f"report: {report.page}")
+    output.data(
+        {
+            "subject": evidence.name,
+            "verdict": word,
+            "published": receipt is not None,
+            "report": str(report.page),
+            "evidence": evidence.digest,
+            "receipt": receipt.to_data() if receipt else None,
+            "results": [result.to_data() for result in evidence.results],
+        }
+    )
+
+
+def _style(found: Certification) -> str:
+    match found.verdict:
+        case Failed():
+            return "bold red"
+        case Unknown():
+            return "magenta"
+        case _:
+            return "green"
