@@ -320,7 +320,9 @@ def test_an_exhausted_call_stack_is_a_clear_error() -> None:
         ("9b ffffffffffffffff", "byte 0: a container claims 18446744073709551615 entries"),
         ("bb 7fffffffffffffff", "byte 0: a container claims 9223372036854775807 entries"),
         ("5b 00007fffffffffff", "byte 0: a string claims 140737488355327 bytes"),
-        pytest.param("81" * (MAX_DEPTH + 1) + "00", "the value nests deeper", id="one array too deep"),
+        pytest.param(
+            "81" * (MAX_DEPTH + 1) + "00", f"byte {MAX_DEPTH}: the value nests deeper", id="one array too deep"
+        ),
         pytest.param("81" * 100_000 + "00", "the value nests deeper", id="a bomb of arrays"),
         pytest.param("a16161" * 100_000 + "00", "the value nests deeper", id="a bomb of maps"),
     ],
