@@ -218,11 +218,21 @@ def test_a_registry_without_its_key_can_be_read_and_not_written(folder: Path) ->
 
 
 def test_a_registry_with_another_key_is_declined(folder: Path, tmp_path: Path) -> None:
-    """R-STORE: REG007 rather than a log signed by two keys."""
+    """R-STORE: REG007 on publishing, rather than a log signed by two keys."""
     Registry.create(tmp_path / "other").close()
     shutil.rmtree(folder / KEY_FOLDER)
     shutil.copytree(tmp_path / "other" / KEY_FOLDER, folder / KEY_FOLDER)
-    assert refusal(lambda: Registry.open(folder)) == ["REG007"]
+    with Registry.open(folder, clock=ticking()) as registry:
+        assert refusal(lambda: registry.publish(submission(release="1.1.0"))) == ["REG007"]
+        assert len(registry.log()) == 1
+
+
+def test_a_key_that_others_may_read_is_not_signed_with(folder: Path) -> None:
+    """R-STORE: KEY003 on publishing; reading needs no key."""
+    (folder / KEY_FOLDER / "signing-key.pem").chmod(0o644)
+    with Registry.open(folder, clock=ticking()) as registry:
+        assert refusal(lambda: registry.publish(submission(release="1.1.0"))) == ["KEY003"]
+        assert len(registry.log()) == 1
 
 
 def test_the_private_key_is_its_owners_alone(folder: Path) -> None:

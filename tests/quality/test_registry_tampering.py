@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from certify.codec import address, decode, encode
-from certify.evidence import dsse, statement
+from certify.evidence import dsse, statement, strict_json
 from certify.evidence.bundle import Evidence, statement_of
 from certify.evidence.keys import KeyPair, load_key
 from certify.evidence.verdict import Failed, Passed
@@ -22,8 +23,10 @@ from certify.registry.checkpoint import Checkpoint, Verifier
 from certify.registry.decisions import Decision
 from certify.registry.entries import Published, Status, read, write
 from certify.registry.founding import KEY_FOLDER
+from certify.registry.raw import load
 from certify.registry.registry import Registry
 from certify.registry.verification import VerificationReport, verify_log
+from certify_spec.diagnostics import RequestError
 from registry_support import AUTHOR, NODE, OTHER, signed_decision, signed_waiver, submission, ticking, waiver
 
 # What the log holds: entries 0 and 1 publish, 2 waives, 3 decides, 4 publishes.
@@ -128,10 +131,10 @@ def drop_blob(folder: Path, connection: sqlite3.Connection, digest: str) -> None
 
 def corrupted_signature(envelope: bytes) -> bytes:
     """The envelope with another signature of the right form."""
-    document = statement.strict_json.read(envelope)
+    document = strict_json.read(envelope)
     signature = document["signatures"][0]["sig"]
     document["signatures"][0]["sig"] = ("A" if signature[0] != "A" else "B") + signature[1:]
-    return bytes(statement.strict_json.write(document))
+    return bytes(strict_json.write(document))
 
 
 def forge_evidence(folder: Path, connection: sqlite3.Connection, key: KeyPair) -> None:
@@ -148,7 +151,11 @@ def forge_evidence(folder: Path, connection: sqlite3.Connection, key: KeyPair) -
     connection.execute("UPDATE releases SET evidence = ? WHERE entry = 1", (digests["evidence"],))
     drop_blob(folder, connection, old.evidence)
     drop_blob(folder, connection, old.envelope)
-    replace_entry(connection, 1, lambda found: replace(found, **digests, signer=key.public))
+    replace_entry(
+        connection,
+        1,
+        lambda found: replace(found, evidence=digests["evidence"], envelope=digests["envelope"], signer=key.public),
+    )
 
 
 def test_an_untouched_registry_verifies(folder: Path) -> None:
@@ -298,7 +305,9 @@ def test_an_added_entry_without_a_checkpoint(folder: Path) -> None:
     """R-LOG: an entry that the registry never signed for has no checkpoint, and is not in the tables."""
     with database(folder) as connection:
         (data,) = connection.execute("SELECT data FROM entries WHERE number = 0").fetchone()
-        extra = write(replace(read(data), release="9.9.9"))
+        found = read(data)
+        assert isinstance(found, Published)
+        extra = write(replace(found, release="9.9.9"))
         connection.execute("INSERT INTO entries VALUES (5, ?, ?, ?)", (NODE, merkle.leaf_hash(extra), extra))
         rebuild(folder, connection)
     report = verify_log(folder)
@@ -543,6 +552,27 @@ def test_garbage_for_a_database(folder: Path, garbage: bytes) -> None:
     """R-LOG: a file that is no database at all is a finding, not a traceback."""
     (folder / "registry.db").write_bytes(garbage)
     assert codes(verify_log(folder)) == ["LOG001"]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_flipped_bits(folder: Path, seed: int) -> None:
+    """R-LOG: a flipped bit anywhere in the database is a finding, or changes nothing of what is stored."""
+    chance, whole, stored = random.Random(seed), (folder / "registry.db").read_bytes(), load(folder)
+    for _ in range(25):
+        data = bytearray(whole)
+        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        for left in folder.glob("registry.db-*"):
+            left.unlink()
+        (folder / "registry.db").write_bytes(data)
+        try:
+            unnoticed = verify_log(folder).holds
+        except RequestError as refused:  # the file no longer looks like a database in this mode
+            unnoticed = not refused.diagnostics
+        assert not unnoticed or load(folder) == stored
+        with contextlib.suppress(RequestError), Registry.open(folder) as registry:
+            registry.log()
+            registry.list_nodes()
+            registry.waivers()
 
 
 def test_every_finding_says_what_to_do(folder: Path) -> None:

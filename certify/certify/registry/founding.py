@@ -30,15 +30,15 @@ OWN_NAMES: Final = frozenset({DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"
 }
 
 
-def own_key(folder: Path, verifier: Verifier) -> KeyPair | None:
-    """The registry's key, None when it is not there or not readable.
+def own_key(folder: Path, verifier: Verifier) -> KeyPair:
+    """The registry's key.
 
     Raises:
-        RequestError: REG007 it is another one; KEY003, KEY004 it is exposed, or no key.
+        RequestError: REG007 it is not there, not readable, or another one; KEY003, KEY004 it is exposed, or no key.
     """
     file = folder / KEY_FOLDER / PRIVATE_FILE
     if not os.access(file, os.R_OK):
-        return None
+        raise wrong(NO_KEY, f"there is no readable key in {file}", because="without it a registry can only be read")
     key = load_key(file)
     if key.public.raw != verifier.public:
         raise wrong(NO_KEY, f"the key in {file} is not the one that this registry signs with")

@@ -66,6 +66,8 @@ def load(folder: Path) -> RawStorage:
                 raise DamageError("; ".join(said))
             alterations = _alterations(connection)
             return RawStorage(alterations, **{table: _scan(connection, table) for table in _COLUMNS})
+    except UnicodeDecodeError as error:  # SQLite quotes damaged text in its messages
+        raise DamageError("it holds text that is not UTF-8") from error
     except sqlite3.Error as error:
         refusal = from_sqlite(error, folder)
         if all(diagnostic.rule == DAMAGED for diagnostic in refusal.diagnostics):

@@ -32,7 +32,6 @@ from certify.registry.errors import (
     DAMAGED,
     EXISTS,
     MALFORMED,
-    NO_KEY,
     SIGNATURE,
     STATEMENT,
     TAKEN,
@@ -122,10 +121,10 @@ class Registry:
     Use `create`, `open` or `ensure`; close it, or use it as a context manager.
     """
 
-    def __init__(self, store: SqliteStore, verifier: Verifier, key: KeyPair | None, clock: Clock) -> None:
+    def __init__(self, store: SqliteStore, verifier: Verifier, clock: Clock) -> None:
         self._store = store
         self._verifier = verifier
-        self._key = key
+        self._key: KeyPair | None = None
         self._clock = clock
 
     @classmethod
@@ -160,18 +159,16 @@ class Registry:
         """Open the registry in `folder`; one without its key, or without write access, can be read.
 
         Raises:
-            RequestError: REG001 no registry, REG003 not accessible, REG004 newer schema, REG005 damaged, REG007 the
-                key there is another one.
+            RequestError: REG001 no registry, REG003 not accessible, REG004 newer schema, REG005 damaged.
         """
         store = SqliteStore(folder, disk=disk, busy_seconds=busy_seconds)
         try:
             with store.read() as view:
                 verifier = _read_verifier(view)
-            key = founding.own_key(folder, verifier)
         except BaseException:
             store.close()
             raise
-        return cls(store, verifier, key, clock)
+        return cls(store, verifier, clock)
 
     @classmethod
     def ensure(cls, folder: Path, *, clock: Clock = system_clock, disk: Disk | None = None) -> Self:
@@ -441,12 +438,9 @@ class Registry:
             raise wrong(DAMAGED, "the log is not the one that the last checkpoint was signed for")
 
     def _signing_key(self) -> Ed25519PrivateKey:
+        """The registry's key, read when it is first needed: whoever only reads needs none."""
         if self._key is None:
-            raise wrong(
-                NO_KEY,
-                f"{self.folder / founding.KEY_FOLDER} holds no key",
-                because="a registry without it is read-only",
-            )
+            self._key = founding.own_key(self.folder, self._verifier)
         return self._key.private
 
     def _receipt(self, view: Reader, number: int, *, appended: bool = False) -> Receipt:

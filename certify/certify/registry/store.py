@@ -57,7 +57,7 @@ class Reader(Protocol):
     def size(self) -> int:
         """Number of log entries."""
 
-    def entries(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, bytes]]:
+    def entries(self, start: int = 0, stop: int | None = None) -> tuple[tuple[int, bytes], ...]:
         """Entries with their numbers, in order."""
 
     def entries_of(self, node: str) -> tuple[tuple[int, bytes], ...]:
@@ -223,11 +223,10 @@ class _SqliteView:
     def size(self) -> int:
         return int(self._value("SELECT coalesce(max(number) + 1, 0) FROM entries"))
 
-    def entries(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, bytes]]:
+    def entries(self, start: int = 0, stop: int | None = None) -> tuple[tuple[int, bytes], ...]:
         last = 2**63 - 1 if stop is None else stop - 1
-        yield from self._connection.execute(
-            "SELECT number, data FROM entries WHERE number BETWEEN ? AND ? ORDER BY number", (start, last)
-        )
+        statement = "SELECT number, data FROM entries WHERE number BETWEEN ? AND ? ORDER BY number"
+        return tuple(self._rows(statement, start, last))
 
     def entries_of(self, node: str) -> tuple[tuple[int, bytes], ...]:
         return tuple(self._rows("SELECT number, data FROM entries WHERE node = ? ORDER BY number", node))
@@ -370,8 +369,15 @@ def _translated(folder: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise from_sqlite(error, folder) from error
+    except UnicodeDecodeError as error:
+        raise _undecodable(folder) from error
     except OSError as error:
         raise from_system(error, folder) from error
+
+
+def _undecodable(folder: Path) -> RequestError:
+    """SQLite quotes damaged text in its messages, and Python then cannot decode the message."""
+    return wrong(DAMAGED, f"the database in {folder} cannot be read: it holds text that is not UTF-8")
 
 
 def from_sqlite(error: sqlite3.Error, folder: Path) -> RequestError:
