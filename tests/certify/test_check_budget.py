@@ -201,7 +201,7 @@ def test_a_ceiling_is_met_exactly(tmp_path: Path) -> None:
 
 def test_a_budget_far_above_the_use_is_remarked_on(tmp_path: Path) -> None:
     """C-BUDGET: more than twenty times what any fixture uses is a warning at the budget's line, and refuses nothing."""
-    text = NODE.replace("tokens = 100", "tokens = 1201").replace('wall = "100ms"', 'wall = "2s"')
+    text = NODE.replace("tokens = 100", "tokens = 1201").replace('wall = "100ms"', 'wall = "11s"')
     result = checked(tmp_path, manifest=text)
     assert (result.verdict, [(f.code, f.place and f.place.line) for f in result.findings]) == (
         Passed(),

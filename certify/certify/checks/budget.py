@@ -97,7 +97,7 @@ class Gauge:
 
 
 _MEASURED: Final = (
-    Gauge("wall", WALL, "ms", 1e3, 1.25, 20.0, 1000.0),
+    Gauge("wall", WALL, "ms", 1e3, 1.25, 20.0, 10_000.0),
     Gauge("cpu", CPU, "ms", 1e3, 1.25, 20.0, 1000.0),
     Gauge("memory", MEMORY, "KiB", 1 / 1024, 1.05, 1024.0, 256 * 1024.0),
 )
