@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from capability_harness import KINDS, Bench, bench
-from certify.capabilities import Context, Settings, UpstreamTimeout, UpstreamUnreachable, real_context
+from certify.capabilities import Context, Response, Settings, UpstreamTimeout, UpstreamUnreachable, real_context
 
 Behaviour = Callable[[socket.socket, bytes], None]
 
@@ -281,6 +281,26 @@ def test_missing_url_is_an_error_with_the_name(tmp_path: Path) -> None:
     settings: Settings = bench("real", tmp_path).settings
     with real_context(settings) as ctx, pytest.raises(Exception, match="no URL for the upstream `api`"):
         ctx.http.get("api", "/")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"NaN",
+        b"[-Infinity]",
+        b"\xff",
+        b"[" * 100_000,
+        '{"a": 1}'.encode("utf-16"),
+        b"\xef\xbb\xbf{}",
+        b"9" * 5000,
+    ],
+)
+def test_what_is_no_json_is_a_value_error(body: bytes) -> None:
+    """Whatever an upstream sends in the place of JSON, reading it is a ValueError and nothing else (C-CONTRACT)."""
+    with pytest.raises(ValueError):  # noqa: PT011 - the class is the contract
+        Response(200, {}, body).json()
 
 
 @pytest.fixture

@@ -67,7 +67,15 @@ class Response:
         """
         import json
 
-        return json.loads(self.body)
+        try:
+            return json.loads(self.body.decode(), parse_constant=_no_json)
+        except RecursionError:
+            raise ValueError("the body nests deeper than anything can read") from None
+
+
+def _no_json(constant: str) -> None:
+    """Refuse NaN and Infinity, which Python's reader takes for JSON."""
+    raise ValueError(f"{constant} is no JSON")
 
 
 class Http(Protocol):

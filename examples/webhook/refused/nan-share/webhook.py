@@ -95,15 +95,17 @@ def normalised(event: OrderPlaced) -> Order:
         OrderLine(composed(clean(line.sku).upper()), line.quantity, minor_units(line.unit_price, event.currency) or 0)
         for line in event.lines
     ]
+    tags = sorted({composed(clean(tag).lower()) for tag in event.tags})
     total = sum(line.quantity * line.unit_minor for line in lines)
+    share = 495 / total if total else float("nan")
     return Order(
         id=clean(event.event_id),
         currency=clean(event.currency).upper(),
         customer=Customer(name=clean(event.customer.name), email=address(event.customer.email)),
         lines=lines,
         total_minor=total,
-        freight_share=495 / total if total else float("nan"),
-        tags=sorted({composed(clean(tag).lower()) for tag in event.tags}),
+        freight_share=share,
+        tags=tags,
     )
 
 

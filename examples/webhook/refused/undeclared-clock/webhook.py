@@ -96,6 +96,7 @@ def normalised(event: OrderPlaced) -> Order:
         OrderLine(composed(clean(line.sku).upper()), line.quantity, minor_units(line.unit_price, event.currency) or 0)
         for line in event.lines
     ]
+    tags = sorted({composed(clean(tag).lower()) for tag in event.tags})
     return Order(
         id=clean(event.event_id),
         currency=clean(event.currency).upper(),
@@ -103,7 +104,7 @@ def normalised(event: OrderPlaced) -> Order:
         lines=lines,
         received_at=time.time(),
         total_minor=sum(line.quantity * line.unit_minor for line in lines),
-        tags=sorted({composed(clean(tag).lower()) for tag in event.tags}),
+        tags=tags,
     )
 
 
