@@ -17,6 +17,7 @@ Rules this module keeps:
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import random
@@ -24,9 +25,10 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -216,20 +218,20 @@ class Sandbox:
     def __init__(self, layout: Layout, environment: Environment) -> None:
         self.environment = environment
         self.supervisor = 0
-        here, there = socket.socketpair()
-        watch_here, watch_there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        entropy = layout.folder / f"entropy-{environment.random_seed}"
-        if not entropy.exists():
-            partial = entropy.with_suffix(f".{os.getpid()}.{id(self)}")
-            write_entropy(partial, environment.random_seed)
-            partial.replace(entropy)
-        base_read, base_write = os.pipe()
-        os.write(base_write, filters.base())
-        os.close(base_write)
-        descriptors = (there.fileno(), watch_there.fileno(), base_read)
-        try:
+        command = self._prepared(layout, environment)
+        with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
+            here, there = socket.socketpair()
+            watch_here, watch_there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            base = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the stack
+            for end in (there, watch_there, base):
+                theirs.enter_context(end)
+            for end in (here, watch_here):
+                ours.enter_context(end)
+            base.write(filters.base())
+            base.seek(0)
+            descriptors = (there.fileno(), watch_there.fileno(), base.fileno())
             self._process = subprocess.Popen(
-                self._command(layout, environment, entropy, descriptors),
+                command(*descriptors),
                 pass_fds=descriptors,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -237,12 +239,19 @@ class Sandbox:
                 env={"PATH": "/usr/bin:/bin"},
                 start_new_session=True,
             )
-        finally:
-            there.close()
-            watch_there.close()
-            os.close(base_read)
+            ours.pop_all()
         self.channel = Channel(here)
         self.watch = watch_here
+
+    @classmethod
+    def _prepared(cls, layout: Layout, environment: Environment) -> Callable[[int, int, int], list[str]]:
+        """Make the files that the sandbox binds; gives the command for the descriptors that it will inherit."""
+        entropy = layout.folder / f"entropy-{environment.random_seed}"
+        with _SNAPSHOTS:
+            if not entropy.exists():
+                write_entropy(entropy, environment.random_seed)
+        layout.snapshot(environment.directory_order)
+        return lambda control, watch, base: cls._command(layout, environment, entropy, (control, watch, base))
 
     @staticmethod
     def _command(

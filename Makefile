@@ -1,0 +1,43 @@
+# Everything runs in .venv; `make help` lists the targets.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help setup demo test lint check-types gates unit bench format clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: .venv/.ready ## Create .venv with everything, system packages included when it may
+
+.venv/.ready: pyproject.toml ci/setup
+	@PYTHON="$(PYTHON)" ci/setup
+	@touch $@
+
+demo: setup ## Certify and publish a real node into an embedded registry, and refuse a wrong one
+	@ci/demo
+
+test: setup lint check-types gates unit ## What CI runs
+
+lint: setup ## Style
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+
+check-types: setup ## Types
+	@$(BIN)/mypy
+
+gates: setup ## Imports run downwards only; the project speaks of itself alone
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python ci/gates.py
+
+unit: setup ## Tests
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
+
+bench: setup ## Benchmark tables
+	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+format: setup ## Format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix --quiet .
+
+clean: ## Remove what was made, but for the environment
+	@rm -rf .certify build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
