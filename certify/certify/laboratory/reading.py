@@ -244,6 +244,7 @@ def _world(raw: Mapping[str, Any]) -> World:
     return World(
         files=dict(raw["files"]),
         databases={path: {t: tuple(rows) for t, rows in tables.items()} for path, tables in raw["databases"].items()},
+        texts=dict(raw["texts"]),
     )
 
 

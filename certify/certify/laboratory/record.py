@@ -106,10 +106,18 @@ class Interrupt:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One call of the node: its input as JSON text, and perhaps an interruption."""
+    """One call of the node.
+
+    Attributes:
+        input: its input as JSON text.
+        interrupt: what happens to it on the way, if anything.
+        later: whole seconds by which the wall clock is ahead of the environment's `clock`. It holds for Python's
+            clocks; what native code asks of the system, and the upstreams, stay at the environment's.
+    """
 
     input: bytes
     interrupt: Interrupt | None = None
+    later: int = 0
 
 
 class Observe(StrEnum):
@@ -285,10 +293,12 @@ class World:
         databases: every table of every SQLite file, by path: its rows, sorted, each as text. Those of simulated
             upstreams
             are below ``upstream/``, as are their files.
+        texts: content of those files that are UTF-8 text of at most 64 KiB, by path.
     """
 
     files: Mapping[str, str] = field(default_factory=dict)
     databases: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

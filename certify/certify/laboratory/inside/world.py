@@ -14,6 +14,7 @@ from blake3 import blake3
 WORLD: Final = Path("/world")
 SCRATCH: Final = Path("/tmp")  # noqa: S108 - the sandbox's own
 _SQLITE_MAGIC: Final = b"SQLite format 3\0"
+_LARGEST_TEXT: Final = 2**16
 _SIDE_FILES: Final = ("-wal", "-shm", "-journal")
 
 
@@ -40,8 +41,12 @@ def _remove(path: Path) -> None:
 
 
 def describe(work: Path) -> dict[str, Any]:
-    """Digests of the files, and every row of the databases, below the working folder and the simulated upstreams."""
+    """Digests of the files, what small text files hold, and every row of the databases.
+
+    Of the working folder, and of the simulated upstreams.
+    """
     files: dict[str, str] = {}
+    texts: dict[str, str] = {}
     databases: dict[str, dict[str, list[str]]] = {}
     for root, prefix in ((work, ""), (WORLD / ".upstream", "upstream/")):
         for path in sorted(root.rglob("*")):
@@ -57,7 +62,10 @@ def describe(work: Path) -> dict[str, Any]:
                 databases[name] = _tables(path)
             elif content or not _is_new_database(path):
                 files[name] = blake3(content).hexdigest()
-    return {"files": files, "databases": databases}
+                if len(content) <= _LARGEST_TEXT:
+                    with contextlib.suppress(UnicodeDecodeError):
+                        texts[name] = content.decode()
+    return {"files": files, "databases": databases, "texts": texts}
 
 
 def _read(path: Path) -> bytes:
