@@ -169,6 +169,18 @@ def test_context_is_followed(use: str, expected: list[str]) -> None:
     assert said(walk(f"{head}def run(order, ctx: Context):\n    return {use}\n")) == expected
 
 
+def test_answer_of_a_client_is_data() -> None:
+    """Reading the answer of a request is no further request."""
+    code = """
+        import httpx
+        def run(order):
+            with httpx.Client(base_url="https://h") as client:
+                answer = client.post("/x", json=order)
+            return answer.headers.get("a"), answer.json().get("b")
+        """
+    assert said(walk(code)) == ["network:h:443 write"]
+
+
 def test_context_without_annotation_is_named_by_the_signature() -> None:
     """A context parameter that the signature names needs no annotation."""
     assert said(walk("def run(order, c):\n    return c.clock.now()\n", context="c")) == ["clock read"]

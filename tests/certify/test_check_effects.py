@@ -131,6 +131,13 @@ def test_observed_effect_must_be_declared(judge: Judge) -> None:
     assert "audit hook" in finding.because
 
 
+def test_failed_look_up_and_its_text_are_one_finding(judge: Judge) -> None:
+    """A host that could not be looked up is named with the port that the text gives, once."""
+    code = "import httpx\ndef run(order):\n    return httpx.post('https://fraud.example/x')\n"
+    result = judge(code, event(EventKind.RESOLVE, "fraud.example", 3), declares="effectful")
+    assert [(f.code, "fraud.example:443" in f.message) for f in result.findings] == [("EFF001", True)]
+
+
 def test_kernel_events_without_a_line_refuse(judge: Judge) -> None:
     """What only the kernel saw, as with ctypes or a C extension, refuses although no line of the node is known."""
     result = judge(
@@ -304,6 +311,14 @@ def test_own_clock_is_not_housekeeping(judge: Judge) -> None:
     ]
     assert codes(judge(code, *seen, declares="read_only", resources=resource("log"))) == ["EFF001"]
     assert codes(judge(code.replace("time.time()", "'x'"), seen[0], resources=resource("log"))) == []
+
+
+def test_entropy_drawn_below_python_needs_a_reason(judge: Judge) -> None:
+    """The allocator draws entropy for a new thread; without thread, connection or generator a draw is an effect."""
+    drawn = event(EventKind.RANDOM, "getrandom", via="kernel")
+    code = "import threading\ndef run(order):\n    threading.Thread(target=print).start()\n"
+    assert codes(judge(code, drawn, resources=resource("log"))) == []
+    assert codes(judge(PURE, drawn)) == ["EFF001", "EFF005"]
 
 
 def test_context_stores_are_not_files(judge: Judge) -> None:

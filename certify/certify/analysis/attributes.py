@@ -77,7 +77,8 @@ class Attributes(Calls):
             case External(owner):
                 if self.trusted(owner) and catalogue.lookup(f"{owner}.{name}") is None:
                     return PLAIN
-                return frozenset({External(f"{owner}.{name}")})
+                other = catalogue.also_means(owner, name)
+                return frozenset({External(f"{owner}.{name}")} | ({External(other)} if other else set()))
             case Instance():
                 return self._instance_attribute(value, name)
             case OwnModule(module):

@@ -316,7 +316,9 @@ class Calls(Engine):
         """Call a method of an external object."""
         known = catalogue.method(value.instance.type, value.name)
         name = f"{value.instance.type}#{value.name}"
-        handed = self.escape(args.every(), node) | {value.instance}
+        handed = self.escape(args.every(), node)
+        answered = known is not None and known.verdict == "effect" and value.instance.type in _ANSWERING
+        handed = handed if answered else handed | {value.instance}
         if known is None or known.verdict == "unknown":
             self.blind(f"{value.instance.type}.{value.name}", known.reason if known else why_unknown(name), node)
             return handed | REPORTED
@@ -555,6 +557,8 @@ _TARGET_NAMES: Final = [
 ]
 _HERE: Final = frozenset({"os.listdir", "os.scandir", "os.walk"})
 _CLIENTS: Final = frozenset({"httpx.Client", "aiohttp.ClientSession", "urllib3.PoolManager"})
+#: Clients whose requests give answers, which are data and not clients themselves.
+_ANSWERING: Final = _CLIENTS | {"requests.Session", "http.client.HTTPConnection"}
 _OTHER_PATHS: Final = frozenset(
     [
         "with_name",

@@ -23,6 +23,7 @@ Sources: the library references of Python 3.11 to 3.13, httpx, requests, aiohttp
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -412,6 +413,7 @@ io.IOBase#*                              pure                               coun
 io.open                                  fs:read@0 open -> io.IOBase        opens a file
 io.open_code                             fs:read@0                          opens a file
 io.FileIO                                fs:read@0 open -> io.IOBase        opens a file
+io.OpenWrapper                           fs:read@0 open -> io.IOBase        opens a file
 io.*                                     pure                               streams in memory
 codecs.open                              fs:read@0 open -> io.IOBase        opens a file
 codecs.*                                 pure                               encodes and decodes
@@ -462,7 +464,30 @@ configparser.ConfigParser#*              pure                               read
 importlib.resources.*                    fs:read                            reads a package's files
 importlib.metadata.*                     fs:read                            reads what is installed
 
-socket.*                                 pure                               constants and conversions
+socket.*                                 network:write                      opens or uses a socket
+socket.timeout                           pure                               a constant or a conversion
+socket.gaierror                          pure                               a constant or a conversion
+socket.herror                            pure                               a constant or a conversion
+socket.error                             pure                               a constant or a conversion
+socket.inet_aton                         pure                               a constant or a conversion
+socket.inet_ntoa                         pure                               a constant or a conversion
+socket.inet_pton                         pure                               a constant or a conversion
+socket.inet_ntop                         pure                               a constant or a conversion
+socket.htons                             pure                               a constant or a conversion
+socket.ntohs                             pure                               a constant or a conversion
+socket.htonl                             pure                               a constant or a conversion
+socket.ntohl                             pure                               a constant or a conversion
+socket.AF_INET                           pure                               a constant or a conversion
+socket.AF_INET6                          pure                               a constant or a conversion
+socket.AF_UNIX                           pure                               a constant or a conversion
+socket.SOCK_STREAM                       pure                               a constant or a conversion
+socket.SOCK_DGRAM                        pure                               a constant or a conversion
+socket.SOL_SOCKET                        pure                               a constant or a conversion
+socket.SO_REUSEADDR                      pure                               a constant or a conversion
+socket.IPPROTO_TCP                       pure                               a constant or a conversion
+socket.TCP_NODELAY                       pure                               a constant or a conversion
+socket.AddressFamily                     pure                               a constant or a conversion
+socket.SocketKind                        pure                               a constant or a conversion
 socket.socket                            network:write -> socket.socket     opens a socket
 socket.socket#*                          network:write                      uses a socket
 socket.socket#connect                    network:write@0                    connects
@@ -579,6 +604,8 @@ requests.Session#request                 network:write@1 verb               send
 requests.Session#send                    network:write                      sends a request
 requests.Session#*                       pure                               settings of a client
 aiohttp.*                                pure                               types and exceptions
+aiohttp.client.*                         network:write                      sends requests
+aiohttp.connector.*                      network:write                      opens connections
 aiohttp.request                          network:write@1 verb               sends a request
 aiohttp.ClientSession                    pure@0 -> aiohttp.ClientSession    a client; its requests count
 aiohttp.ClientSession#get                network:read@0                     sends a request
@@ -604,10 +631,13 @@ urllib3.PoolManager#request_encode_url   network:write@1 verb               send
 urllib3.PoolManager#request_encode_body  network:write@1 verb               sends a request
 urllib3.PoolManager#urlopen              network:write@1 verb               sends a request
 urllib3.PoolManager#*                    network:write                      opens connections
+urllib3.poolmanager.*                    network:write                      opens connections
+urllib3.contrib.*                        unknown                            is not in the catalogue
 urllib3.connection.*                     network:write                      opens connections
 urllib3.connectionpool.*                 network:write                      opens connections
 
 sqlite3.*                                pure                               types, constants and exceptions
+sqlite3.dbapi2.*                         db:write                           opens a database
 sqlite3.connect                          db:read@0 -> sqlite3.Connection    opens a database
 sqlite3.Connection                       db:read@0 -> sqlite3.Connection    opens a database
 sqlite3.enable_callback_tracebacks       process:write                      changes the process
@@ -667,6 +697,14 @@ threading.setprofile                     unknown                            runs
 _thread.*                                thread:write                       starts a thread
 queue.*                                  pure                               queues in memory
 asyncio.*                                pure                               tasks and futures
+asyncio.streams.*                        network:write                      connects
+asyncio.events.*                         unknown                            is an inner part of asyncio
+asyncio.base_events.*                    unknown                            is an inner part of asyncio
+asyncio.selector_events.*                unknown                            is an inner part of asyncio
+asyncio.unix_events.*                    unknown                            is an inner part of asyncio
+asyncio.base_subprocess.*                unknown                            is an inner part of asyncio
+asyncio.tasks.*                          clock:read                         waits by the clock
+asyncio.threads.*                        thread:write                       starts a thread
 asyncio.to_thread                        thread:write                       starts a thread
 asyncio.sleep                            clock:read                         waits by the clock
 asyncio.wait_for                         clock:read                         waits by the clock
@@ -867,6 +905,7 @@ types.CodeType                           unknown                            make
 types.ModuleType                         unknown                            makes modules
 types.new_class                          unknown                            makes classes by computed names
 typing.*                                 pure                               types
+typing.ForwardRef                        unknown                            evaluates annotations
 typing.get_type_hints                    unknown                            evaluates annotations
 unicodedata.*                            pure                               texts
 weakref.*                                pure                               references
@@ -878,6 +917,10 @@ xml.etree.*                              pure                               pars
 __future__.*                             pure                               the compiler's switches
 
 pydantic.*                               pure                               parses and checks values
+pydantic.BaseModel#parse_file            fs:read@0                          reads a file
+pydantic.BaseModel#parse_raw             unknown                            may load pickled objects
+pydantic.BaseModel#*                     pure                               parses and checks values
+pydantic.deprecated.*                    unknown                            is not in the catalogue
 pydantic.create_model                    unknown                            makes classes by computed names
 pydantic.ImportString                    unknown                            imports a module by a computed name
 pydantic.v1.*                            unknown                            is not in the catalogue
@@ -1058,6 +1101,8 @@ def lookup(name: str) -> Known | None:
     """The entry of a dotted name; None when the catalogue does not have it."""
     if name in _ENTRIES:
         return _ENTRIES[name]
+    if any(part.startswith("_") and not part.endswith("__") for part in name.split(".")[1:]):
+        return None  # what is private may be anything, another module included
     owner, _, attribute = name.rpartition(".")
     if owner in _CLASSES:
         found = method(owner, attribute)
@@ -1073,6 +1118,16 @@ def lookup(name: str) -> Known | None:
         if entry is not None and count < len(parts):
             return entry
     return None
+
+
+def also_means(owner: str, attribute: str) -> str:
+    """The other name that an attribute may have: modules keep those they import, so that `json.codecs` is `codecs`.
+
+    Returns:
+        the name by which the catalogue knows it; empty when `owner` does not end in the name of a standard module.
+    """
+    last = owner.rpartition(".")[2]
+    return f"{last}.{attribute}" if "." in owner and last in sys.stdlib_module_names else ""
 
 
 @lru_cache(maxsize=4096)

@@ -230,18 +230,30 @@ def _is_housekeeping(reading: _Reading, event: Event) -> bool:
     if kind not in _QUIET and not reads_files:
         return False
     if event.via == "kernel":
-        # OpenSSL and the generator's own seeding draw entropy without a line of Python.
-        return event.kind is EventKind.RANDOM and (
-            "random" in reading.loads
-            or any(Kind.RANDOM in kinds for kinds in reading.analysis.implied.values())
-            or any(e.kind is EventKind.CAPABILITY and e.target.startswith("http.") for e in reading.record.events)
-        )
+        return event.kind is EventKind.RANDOM and _draws_by_itself(reading)
     if not through:
         return False
     place = event.place
     if place is not None and (place.file, place.line) in reading.analysis.imports:
         return True
     return kind in catalogue.implied(f"{through[-1]}.x")
+
+
+def _draws_by_itself(reading: _Reading) -> bool:
+    """Whether entropy was drawn below Python for a known reason.
+
+    OpenSSL seeds itself for a connection, the module `random` when it is loaded, and the C library's allocator for a
+    new thread; none of it reaches what the node computes.
+    """
+    analysis, events = reading.analysis, reading.record.events
+    libraries = frozenset({Kind.RANDOM, Kind.THREAD})
+    return (
+        "random" in reading.loads
+        or any(effect.kind is Kind.THREAD for effect in analysis.effects)
+        or any(kinds & libraries for kinds in analysis.implied.values())
+        or any(event.kind is EventKind.CAPABILITY and event.target.startswith("http.") for event in events)
+        or any(event.kind is EventKind.THREAD for event in events)
+    )
 
 
 def _path(target: str, record: RunRecord) -> str:

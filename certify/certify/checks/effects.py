@@ -73,6 +73,8 @@ NOT_TRUSTABLE: Final = Rule(
     "EFF012", "a standard module is named in `node.trusts`", "remove it: its effects are known and never taken on trust"
 )
 
+#: Kinds of which several may be meant on one line, told apart by their target.
+_AIMED: Final = frozenset({Kind.NETWORK, Kind.HTTP, Kind.KV, Kind.BLOB, Kind.DB, Kind.FS, Kind.ENV, Kind.SECRETS})
 _SAFE_NAME: Final = re.compile(r"[^a-z0-9_-]+")
 
 
@@ -167,7 +169,9 @@ def _undeclared(case: _Case) -> Iterator[Diagnostic]:
         told.add(key)
         alike = [s for s in runs if (s.kind.value, s.resource or s.target) == key]
         witness = next((effect for effect in text if _same(effect, seen)), None)
-        yield _undeclared_run(case, _strongest(seen, alike), witness)
+        if witness is not None:
+            told.add((witness.kind.value, witness.resource or witness.target))
+        yield _undeclared_run(case, _with_port(_strongest(seen, alike), witness), witness)
     observed = {(seen.kind, seen.resource or seen.target) for seen in runs}
     for effect in text:
         key = (effect.kind.value, effect.resource or effect.target)
@@ -185,6 +189,13 @@ def _strongest(seen: Seen, alike: Sequence[Seen]) -> Seen:
     return replace(seen, mode=mode, via=seen.via.union(*(other.via for other in alike)))
 
 
+def _with_port(seen: Seen, witness: Effect | None) -> Seen:
+    """A look-up that failed names no port; the text may."""
+    if witness is not None and seen.kind is Kind.NETWORK and witness.target.startswith(f"{seen.target}:"):
+        return replace(seen, target=witness.target, mode=witness.mode)
+    return seen
+
+
 def _already_told(seen: Seen, told: set[tuple[str, str]]) -> bool:
     """A look-up and a connection to the same host are one matter."""
     host = seen.target.rpartition(":")[0] or seen.target
@@ -192,11 +203,14 @@ def _already_told(seen: Seen, told: set[tuple[str, str]]) -> bool:
 
 
 def _same(effect: Effect, seen: Seen) -> bool:
+    """Whether an effect of the text is what a run did."""
     if effect.kind is not seen.kind:
         return False
-    if seen.place is not None and (effect.place.file, effect.place.line) == (seen.place.file, seen.place.line):
+    text, run = effect.resource or effect.target, seen.resource or seen.target
+    if text in {"", run} or text.startswith(f"{run}:") or effect.kind not in _AIMED:
         return True
-    return (effect.resource or effect.target) in {"", seen.resource or seen.target}
+    same_line = seen.place is not None and (effect.place.file, effect.place.line) == (seen.place.file, seen.place.line)
+    return same_line and effect.kind in {Kind.FS, Kind.DB}  # one file, written in two ways
 
 
 def _undeclared_run(case: _Case, seen: Seen, witness: Effect | None) -> Diagnostic:
