@@ -15,34 +15,20 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 REQUIRED: Final = (
     "spec", "verifier", "codegen", "certify", "lean", "tests", "ci", "examples", "docs", "bench",
-    "README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE", "Makefile", "pyproject.toml",
+    "README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE", "Makefile",
+    "pyproject.toml",
 )  # fmt: skip
 #: What no file may say: paths of a machine, hosts of package registries, unfinished work.
 FORBIDDEN: Final = {
-    "a machine's path": re.compile(r"/(?:home|Users)/[a-z]+/|/root/|(?<![\w.])/work/(?:main|shared)"),
+    "a machine's path": re.compile(r"/(?:home|Users)/[a-z]+/|/ro(?:ot)/|/wo(?:rk)/(?:main|shared)"),
     "a package registry's host": re.compile(
         r"\b(?:" + "|".join(("pypi", "registry" + r"\.npmjs", "deb" + r"\.debian")) + r")\.org\b"
     ),
     "a marker of unfinished work": re.compile(r"\b(?:TO" + "DO|FIX" + "ME|XX" + r"X)\b"),
 }
-TEXT: Final = {
-    ".py", ".md", ".toml", ".ct", ".lean", ".lark", ".j2", ".css", ".json", ".cedar", ".sql", ".yml", ".yaml", "",
-}  # fmt: skip
-    ".py",
-    ".md",
-    ".toml",
-    ".ct",
-    ".lean",
-    ".lark",
-    ".j2",
-    ".css",
-    ".json",
-    ".cedar",
-    ".sql",
-    ".yml",
-    ".yaml",
-    "",
-}
+TEXT: Final = frozenset(
+    ["", ".cedar", ".css", ".ct", ".j2", ".json", ".lark", ".lean", ".md", ".py", ".sql", ".toml", ".yaml", ".yml"]
+)
 #: The most lines that a module may have before it must be more than one thing.
 LONGEST: Final = 900
 

@@ -34,7 +34,7 @@ from certify.laboratory.channel import ChannelClosed
 from certify.laboratory.kernel import Entropy, Watch
 from certify.laboratory.reading import LaboratoryError
 from certify.laboratory.record import Delivery, Environment, Plan, RunRecord
-from certify.laboratory.sandbox import Layout, Sandbox, Upstream, write_configuration
+from certify.laboratory.sandbox import Layout, Sandbox, Upstream, of_sandbox, write_configuration
 from certify.manifest.model import Manifest, ResourceKind
 from certify.subject import Signature, Subject
 
@@ -210,7 +210,7 @@ class Laboratory:
         return reading.record(plan, replies, self._subject)
 
     def _raw(self, plan: Plan, *, describe: bool = False) -> list[reading.Reply]:
-        sandbox = self._take(plan.environment)
+        sandbox = self._take(of_sandbox(plan.environment))
         healthy = False
         try:
             run = _Run(sandbox, self._subject, self._limits, plan, describe=describe)
@@ -250,7 +250,6 @@ class Laboratory:
                     "t": "hello",
                     "upstreams": [asdict(upstream) for upstream in self._layout.upstreams],
                     "clock": sandbox.environment.clock,
-                    "pid_offset": sandbox.environment.pid_offset,
                     "preload": list(self._modules),
                     "filter": filters.watched(),
                     "entry": manifest.node.entry,
@@ -343,6 +342,7 @@ class _Run:
                 "t": "start",
                 "delivery": position,
                 "input": delivery.input,
+                "later": delivery.later,
                 "seed": Entropy(self._plan.environment.random_seed, position).take(64),
                 "observe": self._plan.observe.value,
                 "limits": asdict(self._limits),

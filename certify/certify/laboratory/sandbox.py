@@ -29,7 +29,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -191,14 +191,11 @@ def _python_binds() -> list[str]:
 
 def _environment(environment: Environment) -> dict[str, str]:
     """The whole environment of the sandbox: nothing is inherited."""
-    work = f"{WORLD}/{environment.cwd}"
     return {
         "PATH": "/usr/bin:/bin",
-        "HOME": work,
         "TMPDIR": "/tmp",  # noqa: S108 - the sandbox's own, empty for every world
         "LANG": environment.locale,
         "LC_ALL": environment.locale,
-        "TZ": environment.timezone,
         "PYTHONHASHSEED": str(environment.hash_seed),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONNOUSERSITE": "1",
@@ -209,7 +206,23 @@ def _environment(environment: Environment) -> dict[str, str]:
         "FAKETIME": f"{environment.clock - int(time.time()):+d}s",
         "TZDIR": "/usr/share/zoneinfo",
         "NO_FAKE_STAT": "1",
-    } | dict(environment.env)
+    }
+
+
+_BORN: Final = Environment()
+
+
+def of_sandbox(environment: Environment) -> Environment:
+    """The part of an environment that a sandbox is born with; every delivery sets the rest for itself."""
+    return replace(
+        environment,
+        timezone=_BORN.timezone,
+        pid_offset=_BORN.pid_offset,
+        cwd=_BORN.cwd,
+        env=(),
+        cpu_count=_BORN.cpu_count,
+        threads=_BORN.threads,
+    )
 
 
 class Sandbox:

@@ -24,10 +24,8 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
-import time_machine
-
 from certify.laboratory.channel import Channel, ChannelClosed
-from certify.laboratory.inside import call, typed, upstream, world
+from certify.laboratory.inside import call, typed, world
 from certify.laboratory.inside.tape import Tape
 
 _PR_SET_DUMPABLE: Final = 4
@@ -86,11 +84,8 @@ class Supervisor:
         hello = self._channel.receive()
         assert hello is not None
         self._hello = hello
-        for _ in range(hello["pid_offset"]):
-            pid = os.fork()
-            if pid == 0:
-                os._exit(0)
-            os.waitpid(pid, 0)
+        if hello["upstreams"]:
+            importlib.import_module("certify.laboratory.inside.upstream")
         for description in hello["upstreams"]:
             listener = socket.socket()
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -98,7 +93,7 @@ class Supervisor:
             listener.listen(128)
             self._sockets[description["name"]] = listener
         typed.warm_up()
-        time_machine.travel(hello["clock"], tick=False).start()
+        _freeze(hello["clock"])
         self._known_modules = set(sys.modules)
         for name in hello["preload"]:
             with contextlib.suppress(Exception):
@@ -127,6 +122,11 @@ class Supervisor:
         self._world = message
         world.fresh(call.work_folder(message["environment"]), [u["name"] for u in self._hello["upstreams"]])
         self._current[:] = bytes(8)
+        for _ in range(message["environment"]["pid_offset"]):
+            pid = os.fork()
+            if pid == 0:
+                os._exit(0)
+            os.waitpid(pid, 0)
         if not self._hello["upstreams"]:
             return
         tape = Tape()
@@ -138,6 +138,8 @@ class Supervisor:
             _redirect(os.open(os.devnull, os.O_WRONLY))
             call.drop_capabilities(ctypes.CDLL(None, use_errno=True))
             with contextlib.suppress(BaseException):
+                from certify.laboratory.inside import upstream
+
                 upstream.run(
                     self._hello["upstreams"], self._sockets, message["faults"], tape,
                     lambda: int.from_bytes(self._current[:], "little"), lambda: os.close(write),
@@ -222,6 +224,15 @@ class Supervisor:
             }
         )
         running.tape.close()
+
+
+def _freeze(clock: int) -> None:
+    """Freeze the wall clock for Python code. The library brings a pytest plugin along, which no node needs."""
+    sys.modules["pytest"] = None  # type: ignore[assignment]  # as importlib has it: this import fails
+    import time_machine
+
+    del sys.modules["pytest"]
+    time_machine.travel(clock, tick=False).start()
 
 
 def _redirect(output: int) -> None:

@@ -24,6 +24,8 @@ import traceback
 from pathlib import Path
 from typing import Any, Final
 
+import time_machine
+
 from certify.codec import EncodingError, encode_verbatim
 from certify.laboratory.inside import typed
 from certify.laboratory.inside.tape import Tape
@@ -101,6 +103,8 @@ def run(request: dict[str, Any], tape: Tape, watch: socket.socket, program: byte
     sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115 - stays open as long as the process
     os.dup2(sys.stdin.fileno(), 0)
     os.chdir(request["work"])
+    os.environ.update(dict(environment["env"]) | {"TZ": environment["timezone"], "HOME": request["work"]})
+    time.tzset()
     with contextlib.suppress(OSError):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: environment["cpu_count"]])
     sys.setswitchinterval(environment["threads"])
@@ -108,6 +112,8 @@ def run(request: dict[str, Any], tape: Tape, watch: socket.socket, program: byte
     libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
     drop_capabilities(libc)
     random.seed(request["seed"])
+    if request["later"]:
+        time_machine.travel(request["clock"] + request["later"], tick=False).start()
     limit(request["limits"])
     sys.path.insert(0, "/node")
     watcher = Watcher(tape, request["observe"])
