@@ -179,7 +179,12 @@ class Calls(Engine):
             known = self.entry(base.name)
             if known and known.verdict == "effect" and isinstance(node, ast.Call):
                 self.call_external(base.name, args, node)
-        self.escape(args.every() if foreign else NOTHING, node)
+        if foreign and info not in self._constructing:
+            self._constructing.add(info)  # what is handed over may hold the class itself
+            try:
+                self.escape(args.every(), node)
+            finally:
+                self._constructing.discard(info)
         return made
 
     def keep_fields(self, info: ClassInfo, args: Arguments) -> None:

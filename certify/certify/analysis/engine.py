@@ -66,6 +66,7 @@ class Engine:
         self._units: dict[ast.AST, Unit] = {}
         self._classes: dict[ast.ClassDef, ClassInfo] = {}
         self._loose: dict[str, Cell] = {}
+        self._constructing: set[ClassInfo] = set()
         self._methods: dict[str, dict[Unit, None]] = {}
         self._method_readers: dict[str, set[Unit]] = {}
 
@@ -326,8 +327,11 @@ class Engine:
             self.read(ancestor.bases)
             for name in sorted(ancestor.scope.bound):
                 special = (name.startswith("__") and name.endswith("__")) or name in catalogue.PASSIVE_HOOKS
-                if special or not passive:
-                    self._hook(info, self.read(ancestor.scope.cell(name)), node)
+                found = self.read(ancestor.scope.cell(name))
+                # A base that is not the node's own may read every property, as models do when they are written out.
+                read = bool(foreign) and any(isinstance(v, Func) and v.unit.flavour == "property" for v in found)
+                if special or read or not passive:
+                    self._hook(info, found, node)
 
     def _hook(self, info: ClassInfo, values: Values, node: ast.AST) -> None:
         for value in values:
