@@ -11,6 +11,7 @@ Rules this module keeps:
 from __future__ import annotations
 
 import array
+import compileall
 import contextlib
 import os
 import select
@@ -93,6 +94,7 @@ class Laboratory:
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
+        compileall.compile_dir(Path(__file__).parent / "inside", quiet=2)  # the sandbox cannot write what it compiles
         self._executor = ThreadPoolExecutor(self._jobs, thread_name_prefix="laboratory")
 
     # -- life ---------------------------------------------------------------------------------------------------------

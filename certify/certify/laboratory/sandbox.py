@@ -9,7 +9,7 @@ Rules this module keeps:
 - entropy comes from the laboratory (`kernel`) and `/dev/urandom` is a seeded file; the wall clock is frozen for Python
   (time-machine) and shifted for native code
   (libfaketime,
-  which cannot freeze it without breaking timed waits: see docs/adr/0002); the hash seed, time zone, locale, host name
+  which cannot freeze it without breaking timed waits: see docs/adr/wall-clock.md); the hash seed, time zone, locale, host name
   and the
   rest from `Environment`;
 - when the laboratory goes, everything in the sandbox goes with it.

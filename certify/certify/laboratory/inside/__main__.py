@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from certify.laboratory.channel import Channel, ChannelClosed
-from certify.laboratory.inside import call, typed, world
+from certify.laboratory.inside import call, clock, typed, world
 from certify.laboratory.inside.tape import Tape
 
 _PR_SET_DUMPABLE: Final = 4
@@ -93,7 +93,7 @@ class Supervisor:
             listener.listen(128)
             self._sockets[description["name"]] = listener
         typed.warm_up()
-        _freeze(hello["clock"])
+        clock.freeze(hello["clock"])
         self._known_modules = set(sys.modules)
         for name in hello["preload"]:
             with contextlib.suppress(Exception):
@@ -224,15 +224,6 @@ class Supervisor:
             }
         )
         running.tape.close()
-
-
-def _freeze(clock: int) -> None:
-    """Freeze the wall clock for Python code. The library brings a pytest plugin along, which no node needs."""
-    sys.modules["pytest"] = None  # type: ignore[assignment]  # as importlib has it: this import fails
-    import time_machine
-
-    del sys.modules["pytest"]
-    time_machine.travel(clock, tick=False).start()
 
 
 def _redirect(output: int) -> None:

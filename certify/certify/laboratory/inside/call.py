@@ -24,10 +24,8 @@ import traceback
 from pathlib import Path
 from typing import Any, Final
 
-import time_machine
-
 from certify.codec import EncodingError, encode_verbatim
-from certify.laboratory.inside import typed
+from certify.laboratory.inside import clock, typed
 from certify.laboratory.inside.tape import Tape
 from certify.laboratory.inside.watching import Watcher
 
@@ -113,7 +111,7 @@ def run(request: dict[str, Any], tape: Tape, watch: socket.socket, program: byte
     drop_capabilities(libc)
     random.seed(request["seed"])
     if request["later"]:
-        time_machine.travel(request["clock"] + request["later"], tick=False).start()
+        clock.freeze(request["clock"] + request["later"])
     limit(request["limits"])
     sys.path.insert(0, "/node")
     watcher = Watcher(tape, request["observe"])
