@@ -551,4 +551,5 @@ class _Checker:
             instances=every.instances,
             refinements=tuple(every.refinements),
             place=header.place,
+            text=self._file.text,
         )

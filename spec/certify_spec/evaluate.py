@@ -191,11 +191,12 @@ class Evaluator:
         first, rest = binders[0], binders[1:]
         results = (
             self._over(rest, body, universal, around.binding({first.name: value}))
-            for value in self._domain(first.domain, around)
+            for value in self.domain(first.domain, around)
         )
         return all(results) if universal else any(results)
 
-    def _domain(self, domain: m.Domain, around: Surroundings) -> Iterator[Value]:
+    def domain(self, domain: m.Domain, around: Surroundings) -> Iterator[Value]:
+        """The values that a binder ranges over."""
         match domain:
             case m.AllOf(kind):
                 return self.values_of(substitute(kind, around.types))

@@ -631,6 +631,15 @@ class Specification:
     instances: Mapping[str, Instance]
     refinements: tuple[Refinement, ...]
     place: Place
+    text: str
+
+    def source(self, place: Place) -> str:
+        """The text at a place, on one line."""
+        lines = self.text.splitlines()[place.line - 1 : place.end_line]
+        if lines:
+            lines[-1] = lines[-1][: place.end_column - 1]
+            lines[0] = lines[0][place.column - 1 :]
+        return " ".join(line.split("--")[0].strip() for line in lines)
 
     def of_kind(self, *kinds: Kind) -> tuple[Formula, ...]:
         """The formulas of these kinds, in the order of the file."""

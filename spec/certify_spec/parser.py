@@ -113,7 +113,7 @@ def parse(text: str, path: str) -> tuple[s.File, tuple[Diagnostic, ...]]:
         else:
             declarations.append(declaration)
     header, rest = _header(declarations, broken, path, diagnostics)
-    return s.File(path, header, rest, frozenset(broken)), tuple(diagnostics)
+    return s.File(path, header, rest, frozenset(broken), text), tuple(diagnostics)
 
 
 def _pieces(tokens: Sequence[Token], path: str, diagnostics: list[Diagnostic]) -> Iterator[_Piece]:

@@ -547,3 +547,4 @@ class File:
     header: Header
     declarations: tuple[Declaration, ...]
     broken: frozenset[str] = frozenset()
+    text: str = ""

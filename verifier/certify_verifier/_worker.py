@@ -1,0 +1,100 @@
+"""A process that asks one solver one question at a time; its parent kills it when time or memory runs out.
+
+Questions and answers are lines of JSON on standard input and output. It runs as
+`python -m certify_verifier._worker MEGABYTES`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from typing import Any
+
+
+def main() -> None:
+    """Answer until the input ends."""
+    megabytes = int(sys.argv[1])
+    resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
+    # Libraries write to standard output as they please: it becomes standard error, and answers keep a way of their own.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        question = json.loads(line)
+        begin = time.monotonic()
+        try:
+            answer = _ask_cvc5(question) if question["solver"] == "cvc5" else _ask_z3(question)
+        except MemoryError:
+            answer = {"status": "unknown", "reason": "out of memory"}
+        except Exception as problem:  # whatever a solver raises is an answer too: it could not decide
+            answer = {"status": "error", "reason": f"{type(problem).__name__}: {problem}"}
+        answer["seconds"] = time.monotonic() - begin
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+def _ask_z3(question: dict[str, Any]) -> dict[str, Any]:
+    import z3  # type: ignore[import-untyped]  # no stubs exist
+
+    context = z3.Context()
+    solver = z3.Solver(ctx=context)
+    solver.set("timeout", question["milliseconds"])
+    if question["seed"]:
+        solver.set("smt.random_seed", question["seed"])
+        solver.set("random_seed", question["seed"])
+    solver.from_string(question["text"])
+    status = str(solver.check())
+    answer: dict[str, Any] = {"status": status}
+    if status == "unknown":
+        answer["reason"] = solver.reason_unknown()
+    elif status == "sat" and question["model"]:
+        model = solver.model()
+        answer["model"] = {d.name(): _meaning(model, d) for d in model.decls()}
+    return answer
+
+
+def _meaning(model: Any, declaration: Any) -> Any:
+    import z3
+
+    found = model[declaration]
+    if not isinstance(found, z3.FuncInterp):
+        return _plain(found)
+    entries = [
+        [[_plain(found.entry(i).arg_value(j)) for j in range(found.arity())], _plain(found.entry(i).value())]
+        for i in range(found.num_entries())
+    ]
+    return {"entries": entries, "else": _plain(found.else_value())}
+
+
+def _plain(value: Any) -> Any:
+    import z3
+
+    if z3.is_true(value) or z3.is_false(value):
+        return z3.is_true(value)
+    if z3.is_int_value(value):
+        return value.as_long()
+    return str(value)
+
+
+def _ask_cvc5(question: dict[str, Any]) -> dict[str, Any]:
+    import cvc5  # type: ignore[import-untyped]  # no stubs exist
+
+    solver = cvc5.Solver()
+    solver.setOption("tlimit-per", str(question["milliseconds"]))
+    solver.setOption("full-saturate-quant", "true")
+    solver.setOption("seed", str(question["seed"]))
+    parser = cvc5.InputParser(solver)
+    parser.setStringInput(cvc5.InputLanguage.SMT_LIB_2_6, question["text"], "obligation")
+    said = ""
+    while not (command := parser.nextCommand()).isNull():
+        said += command.invoke(solver, parser.getSymbolManager())
+    status = said.strip().splitlines()[-1] if said.strip() else "unknown"
+    if status in ("sat", "unsat"):
+        return {"status": status}
+    return {"status": "unknown" if status.startswith("unknown") else "error", "reason": status}
+
+
+if __name__ == "__main__":
+    main()

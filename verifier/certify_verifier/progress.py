@@ -1,0 +1,191 @@
+"""Progress: what is to be proved for a ranking, or a chain of other progress, to be an argument.
+
+A ranking shows that from the premise on, `via` holds until the goal does; that meanwhile the rank, whole numbers from
+0 compared in order, never grows; and that some helpful action is enabled, stays enabled until the rank falls, and makes
+it fall. As the rank cannot fall for ever and helpful actions are fair, the goal must come.
+
+Rules this module keeps:
+
+- an action counts as helpful only if the scheduler is fair to it;
+- the arguments of a helpful action do not depend on the state, so that fairness to one instance of it applies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from certify_spec import analysis
+from certify_spec import model as m
+from certify_spec.datatypes import Type
+from certify_verifier import terms as t
+from certify_verifier.encoding import State, Surroundings, Symbolic
+from certify_verifier.obligation import ANY_SIZE, Frame, Obligation, Purpose, Universe
+from certify_verifier.terms import Term
+
+
+def objection(specification: m.Specification, progress: m.Progress) -> str:
+    """Why an argument cannot be one, whatever a solver says; empty if it can."""
+    if isinstance(progress.argument, m.Chain):
+        return _chain_objection(specification, progress, progress.argument)
+    for helpful in progress.argument.helpful:
+        action = specification.actions[helpful.action]
+        if action.fairness is m.Fairness.NONE:
+            return f"`{action.name}` helps only if it is taken, and nothing says that it is `fair`"
+        for argument in helpful.arguments or ():
+            if analysis.variables_read(argument, specification.definitions):
+                return f"the arguments of the helpful `{action.name}` depend on the state"
+    return ""
+
+
+def _chain_objection(specification: m.Specification, progress: m.Progress, chain: m.Chain) -> str:
+    known = dict(progress.parameters)
+    for link in links(specification, chain):
+        for name, kind in link.parameters:
+            if known.get(name) != kind:
+                return f"`{link.name}` speaks of `{name} : {kind}`, and `{progress.name}` has no such parameter"
+    return ""
+
+
+def links(specification: m.Specification, chain: m.Chain) -> tuple[m.Progress, ...]:
+    """The progress properties of a chain."""
+    named = {progress.name: progress for progress in specification.progress}
+    return tuple(named[name] for name in chain.links)
+
+
+def progress_obligations(
+    specification: m.Specification, progress: m.Progress, universe: Universe = ANY_SIZE
+) -> tuple[Obligation, ...]:
+    """What is to be proved for a progress property."""
+    if isinstance(progress.argument, m.Chain):
+        return tuple(_chained(specification, progress, progress.argument, universe))
+    ranking = progress.argument
+
+    def ranked() -> _Ranked:
+        return _Ranked(specification, progress, ranking, universe)
+
+    return (
+        ranked().enters(),
+        ranked().is_bounded(),
+        ranked().is_enabled(),
+        *(ranked().never_grows(action) for action in specification.actions.values()),
+        *(ranked().falls(helpful) for helpful in ranking.helpful),
+    )
+
+
+class _Ranked:
+    """One obligation of a ranking in the making: a state in which `via` holds and the goal does not."""
+
+    def __init__(
+        self, specification: m.Specification, progress: m.Progress, ranking: m.Ranking, universe: Universe
+    ) -> None:
+        self._specification = specification
+        self._progress = progress
+        self._ranking = ranking
+        self._frame = Frame(specification, universe)
+        self._state = self._frame.encoder.state("s.")
+        self._bound = self._frame.unknowns(progress.parameters, "q.")
+
+    def _obligation(self, action: str, detail: str, given: Sequence[Term], claim: Term) -> Obligation:
+        frame = self._frame
+        assertions = [*frame.assumed(), *frame.invariants(self._state), *given, t.not_(claim)]
+        return Obligation(self._progress.name, Purpose.PROGRESS, action, detail, frame.text(assertions))
+
+    def _holds(self, formula: m.Expression, state: State) -> Term:
+        return self._frame.encoder.formula(formula, Surroundings(state, bound=self._bound))
+
+    def _waiting(self) -> list[Term]:
+        return [self._holds(self._ranking.via, self._state), t.not_(self._holds(self._progress.goal, self._state))]
+
+    def enters(self) -> Obligation:
+        premise = self._holds(self._progress.premise, self._state)
+        given = [premise, t.not_(self._holds(self._progress.goal, self._state))]
+        return self._obligation(
+            "", "(`via` holds from the premise on)", given, self._holds(self._ranking.via, self._state)
+        )
+
+    def is_bounded(self) -> Obligation:
+        claim = t.and_(*(t.at_most(t.number(0), rank) for rank in self._ranks(self._state)))
+        return self._obligation("", "(the rank is not negative)", self._waiting(), claim)
+
+    def is_enabled(self) -> Obligation:
+        claim = t.or_(*(self._enabled(helpful, self._state) for helpful in self._ranking.helpful))
+        return self._obligation("", "(a helpful action is enabled)", self._waiting(), claim)
+
+    def never_grows(self, action: m.Action) -> Obligation:
+        arguments = self._frame.arguments(action)
+        after = self._frame.after(action, self._state, arguments)
+        stays = [
+            t.implies(self._enabled(helpful, self._state), self._enabled(helpful, after))
+            for helpful in self._ranking.helpful
+        ]
+        same = t.and_(
+            *(t.equal(a, b) for a, b in zip(self._ranks(after), self._ranks(self._state), strict=True)), *stays
+        )
+        claim = self._onwards(after, t.or_(self._lower(after), same))
+        given = [*self._waiting(), self._frame.guard(action, self._state, arguments), *self._frame.set_facts(after)]
+        return self._obligation(action.name, "(the rank does not grow)", given, claim)
+
+    def falls(self, helpful: m.Helpful) -> Obligation:
+        action = self._specification.actions[helpful.action]
+        arguments = self._arguments(action, helpful) or self._frame.arguments(action)
+        after = self._frame.after(action, self._state, arguments)
+        given = [*self._waiting(), self._frame.guard(action, self._state, arguments), *self._frame.set_facts(after)]
+        return self._obligation(action.name, "(the rank falls)", given, self._onwards(after, self._lower(after)))
+
+    def _onwards(self, after: State, advance: Term) -> Term:
+        return t.or_(self._holds(self._progress.goal, after), t.and_(self._holds(self._ranking.via, after), advance))
+
+    def _ranks(self, state: State) -> list[Term]:
+        around = Surroundings(state, bound=self._bound)
+        return [self._frame.encoder.term(rank, around) for rank in self._ranking.ranks]
+
+    def _lower(self, after: State) -> Term:
+        """That the rank after is lower, the first number that differs deciding."""
+        result: Term = t.FALSE
+        pairs = list(zip(self._ranks(after), self._ranks(self._state), strict=True))
+        for then, now in reversed(pairs):
+            result = t.or_(t.less(then, now), t.and_(t.equal(then, now), result))
+        return result
+
+    def _arguments(self, action: m.Action, helpful: m.Helpful) -> dict[str, Symbolic] | None:
+        if helpful.arguments is None:
+            return None
+        around = Surroundings(self._state, bound=self._bound)
+        values = (self._frame.encoder.value(argument, around) for argument in helpful.arguments)
+        return {name: value for (name, _), value in zip(action.parameters, values, strict=True)}
+
+    def _enabled(self, helpful: m.Helpful, state: State) -> Term:
+        action = self._specification.actions[helpful.action]
+        arguments = self._arguments(action, helpful)
+        if arguments is not None:
+            return self._frame.guard(action, state, arguments)
+        return self._some_enabled(action, list(action.parameters), {}, state)
+
+    def _some_enabled(
+        self, action: m.Action, parameters: list[tuple[str, Type]], chosen: Mapping[str, Symbolic], state: State
+    ) -> Term:
+        if not parameters:
+            return self._frame.guard(action, state, chosen)
+        (name, kind), *rest = parameters
+        return self._frame.encoder.over(
+            kind, False, lambda value: self._some_enabled(action, rest, {**chosen, name: value}, state)
+        )
+
+
+def _chained(
+    specification: m.Specification, progress: m.Progress, chain: m.Chain, universe: Universe
+) -> list[Obligation]:
+    """Each link begins where the one before ends, the first at the premise, and the last ends at the goal."""
+    stops = links(specification, chain)
+    froms = [progress.premise, *(link.goal for link in stops)]
+    tos = [*(link.premise for link in stops), progress.goal]
+    made: list[Obligation] = []
+    for position, (begin, end) in enumerate(zip(froms, tos, strict=True)):
+        frame = Frame(specification, universe)
+        state = frame.encoder.state("s.")
+        around = Surroundings(state, bound=frame.unknowns(progress.parameters, "q."))
+        goal = frame.encoder.formula(progress.goal, around)
+        given = [*frame.assumed(), *frame.invariants(state), frame.encoder.formula(begin, around), t.not_(goal)]
+        text = frame.text([*given, t.not_(frame.encoder.formula(end, around))])
+        made.append(Obligation(progress.name, Purpose.PROGRESS, "", f"(link {position + 1} of the chain)", text))
+    return made
