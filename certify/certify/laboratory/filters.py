@@ -56,6 +56,12 @@ DESCRIPTOR_CALLS: Final = (
 )
 #: System calls that send to a socket.
 SEND_CALLS: Final = ("sendto", "sendmsg", "sendmmsg")
+#: System calls that take a lock on a file. Taking one to write is where two processes may pass each other: it is
+#: counted, though it changes nothing.
+LOCK_CALLS: Final = ("fcntl", "flock")
+#: Commands of fcntl that take or give back a lock: F_SETLK, F_SETLKW, F_OFD_SETLK, F_OFD_SETLKW.
+_LOCK_COMMANDS: Final = (6, 7, 37, 38)
+_LOCK_EXCLUSIVE: Final = 2
 #: System calls that start a process.
 PROCESS_CALLS: Final = ("fork", "vfork", "clone", "execve", "execveat")
 #: Signals to others.
@@ -109,6 +115,9 @@ def watched() -> bytes:
         program.add_rule(pyseccomp.NOTIFY, call)
     for call in DESCRIPTOR_CALLS:
         program.add_rule(pyseccomp.NOTIFY, call, pyseccomp.Arg(0, pyseccomp.GT, 2))
+    for command in _LOCK_COMMANDS:
+        program.add_rule(pyseccomp.NOTIFY, "fcntl", pyseccomp.Arg(1, pyseccomp.EQ, command))
+    program.add_rule(pyseccomp.NOTIFY, "flock", pyseccomp.Arg(1, pyseccomp.MASKED_EQ, _LOCK_EXCLUSIVE, _LOCK_EXCLUSIVE))
     program.add_rule(pyseccomp.NOTIFY, "clone", pyseccomp.Arg(0, pyseccomp.MASKED_EQ, _CLONE_THREAD, 0))
     for flag in (os.O_WRONLY, os.O_RDWR, os.O_CREAT, os.O_TRUNC):
         program.add_rule(pyseccomp.NOTIFY, "openat", pyseccomp.Arg(2, pyseccomp.MASKED_EQ, flag, flag))
@@ -127,6 +136,7 @@ def numbers() -> dict[int, str]:
         *SEND_CALLS,
         *PROCESS_CALLS,
         *SIGNAL_CALLS,
+        *LOCK_CALLS,
         "connect",
         "open",
         "openat",

@@ -32,6 +32,7 @@ _CONTINUE: Final = 1
 _NOTIFICATION: Final = struct.Struct("=QIIiIQ6Q")
 _ANSWER: Final = struct.Struct("=QqiI")
 _AF_UNIX, _AF_INET, _AF_INET6 = 1, 2, 10
+_WRITE_LOCK: Final = struct.pack("=h", 1)
 _AT_FDCWD: Final = 0xFFFFFF9C
 #: Folders that the node may write to; everything else is read-only.
 WRITABLE: Final = ("/world", "/tmp", "/dev/shm", "/dev/null", "/dev/tty")  # noqa: S108 - inside the sandbox
@@ -144,6 +145,8 @@ class Watch:
             fcntl.ioctl(self.descriptor, _SEND, bytearray(answer))
 
     def _effectful(self, call: str, pid: int, arguments: list[int]) -> bool:
+        if call == "fcntl":
+            return _memory(pid, arguments[2], 2) == _WRITE_LOCK
         if call in filters.DESCRIPTOR_CALLS or call in filters.SEND_CALLS:
             target = _link(f"/proc/{pid}/fd/{arguments[0]}")
             return not target.startswith(("pipe:", "anon_inode:", "/memfd:", "/dev/null"))
