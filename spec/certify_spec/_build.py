@@ -195,7 +195,7 @@ class Builder:
         return s.Mention(self._word(name), None if bare else self._expressions(arguments), self._place(tree))
 
     def _step(self, tree: Node, name: Part, *parts: Part) -> s.StepDeclaration:
-        *mentions, doc, formula = parts
+        doc, *mentions, formula = parts
         on = tuple(self._mention(_tree(mention)) for mention in mentions if mention is not None)
         return s.StepDeclaration(self._word(name), on, self._doc(doc), self._expression(formula), self._place(tree))
 
@@ -204,9 +204,9 @@ class Builder:
     ) -> s.ProgressDeclaration:
         parts = _tree(how).children
         chained = _tree(how).data == "chain"
-        mentions = () if chained else tuple(self._mention(part) for part in map(_maybe, parts) if _is(part, "mention"))
+        helpful = () if chained else tuple(self._help(_tree(part)) for part in parts if _is(part, "help"))
         via = None if chained else parts[-1]
-        ranks = () if chained else tuple(part for part in parts[:-1] if part is not None and not _is(part, "mention"))
+        ranks = () if chained else tuple(part for part in parts[:-1] if part is not None and not _is(part, "help"))
         return s.ProgressDeclaration(
             self._word(name),
             self._parameters(parameters),
@@ -214,11 +214,15 @@ class Builder:
             self._expression(premise),
             self._expression(goal),
             self._expressions(ranks),
-            mentions,
+            helpful,
             self._optional(via),
             self._words(parts) if chained else (),
             self._place(tree),
         )
+
+    def _help(self, tree: Node) -> s.Help:
+        mention, condition = tree.children
+        return s.Help(self._mention(_tree(mention)), self._optional(condition))
 
     def _law(self, tree: Node, name: Part, types: Part, parameters: Part, doc: Part, formula: Part) -> s.LawDeclaration:
         return s.LawDeclaration(
@@ -404,10 +408,6 @@ class Builder:
 def _tree(part: Part) -> Node:
     assert isinstance(part, Tree)
     return part
-
-
-def _maybe(part: Part) -> Node:
-    return cast("Node", part)
 
 
 def _is(part: Part, kind: str) -> bool:

@@ -434,12 +434,16 @@ class _Checker:
         self._measured(self._measurer.measure(rank), "the rank", syntax.place)
         return rank
 
-    def _helpful(self, mention: s.Mention, scope: Scope) -> m.Helpful | None:
+    def _helpful(self, syntax: s.Help, scope: Scope) -> m.Helpful | None:
+        mention = syntax.mention
         signature = self._action_named(mention.action)
         if signature is None:
             return None
+        condition: m.Expression = m.Literal(type=BOOL, place=mention.place, value=True)
+        if syntax.condition is not None:
+            condition = self._formula(syntax.condition, scope, "when an action helps")
         if mention.arguments is None:
-            return m.Helpful(mention.action.text, None if signature else ())
+            return m.Helpful(mention.action.text, None if signature else (), condition)
         if len(mention.arguments) != len(signature):
             self.report.error(
                 rules.BAD_ARGUMENTS,
@@ -451,7 +455,7 @@ class _Checker:
             self._elaborator.check(argument, kind, scope)
             for argument, (_, kind) in zip(mention.arguments, signature, strict=True)
         )
-        return m.Helpful(mention.action.text, arguments)
+        return m.Helpful(mention.action.text, arguments, condition)
 
     def _ghosts(self, action: m.Action) -> None:
         ghosts = {name for name, variable in self._names.variables.items() if variable.role is m.Role.GHOST}
@@ -525,7 +529,7 @@ class _Checker:
             yield from (progress.premise, progress.goal)
             if isinstance(progress.argument, m.Ranking):
                 yield from (*progress.argument.ranks, progress.argument.via)
-                yield from (a for h in progress.argument.helpful for a in h.arguments or ())
+                yield from (a for h in progress.argument.helpful for a in (h.condition, *(h.arguments or ())))
         for refined in every.refinements:
             yield from (*refined.parameters.values(), *refined.variables.values())
             for mapped in refined.actions:

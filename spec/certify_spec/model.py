@@ -521,10 +521,14 @@ class StepProperty:
 
 @dataclass(frozen=True, slots=True)
 class Helpful:
-    """An action that brings the goal nearer: with arguments, or with any that are enabled (None)."""
+    """An action that brings the goal nearer: with arguments, or with any that are enabled (None).
+
+    It is counted upon only where `condition` holds.
+    """
 
     action: str
     arguments: tuple[Expression, ...] | None
+    condition: Expression
 
 
 @dataclass(frozen=True, slots=True)

@@ -438,6 +438,14 @@ class Mention:
 
 
 @dataclass(frozen=True, slots=True)
+class Help:
+    """A helpful action, and when it helps."""
+
+    mention: Mention
+    condition: Syntax | None
+
+
+@dataclass(frozen=True, slots=True)
 class StepDeclaration:
     """`step name on action(x) : formula` over a state and the next."""
 
@@ -458,7 +466,7 @@ class ProgressDeclaration:
     premise: Syntax
     goal: Syntax
     ranks: tuple[Syntax, ...]
-    helpful: tuple[Mention, ...]
+    helpful: tuple[Help, ...]
     via: Syntax | None
     chain: tuple[Word, ...]
     place: Place

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from certify_spec import model as m
-from certify_spec.datatypes import BOOL, FunctionType, MapType
+from certify_spec.datatypes import BOOL, FunctionType, MapType, Type
 from certify_spec.diagnostics import Place
 from certify_spec.evaluate import State, Surroundings, World
 from certify_spec.interpreter import Event, Interpreter, Trace
@@ -123,7 +123,7 @@ def premises(specification: m.Specification) -> Iterator[tuple[str, m.Expression
         if premise is not None:
             yield formula.name, premise, formula.place
     for progress in specification.progress:
-        binders = tuple(m.Binder(name, kind, m.AllOf(kind)) for name, kind in progress.parameters)
+        binders = tuple(_binder(specification, name, kind, progress.place) for name, kind in progress.parameters)
         yield progress.name, _exists(binders, progress.premise), progress.place
 
 
@@ -136,6 +136,14 @@ def _premise(formula: m.Expression) -> m.Expression | None:
             return None if inner is None else _exists(binders, inner)
         case _:
             return None
+
+
+def _binder(specification: m.Specification, name: str, kind: Type, place: Place) -> m.Binder:
+    """A binder over a parameter of progress; a number need only be met for some small value."""
+    if specification.shapes.is_finite(kind):
+        return m.Binder(name, kind, m.AllOf(kind))
+    first, last = (m.Literal(type=kind, place=place, value=value) for value in (0, 3))
+    return m.Binder(name, kind, m.Range(first, last))
 
 
 def _exists(binders: tuple[m.Binder, ...], body: m.Expression) -> m.Expression:

@@ -2,7 +2,8 @@
 
 A ranking shows that from the premise on, `via` holds until the goal does; that meanwhile the rank, whole numbers from
 0 compared in order, never grows; and that some helpful action is enabled, stays enabled until the rank falls, and makes
-it fall. As the rank cannot fall for ever and helpful actions are fair, the goal must come.
+it fall. An action is counted upon only where its own condition holds, which then belongs to its being enabled. As the
+rank cannot fall for ever and helpful actions are fair, the goal must come.
 
 Rules this module keeps:
 
@@ -108,15 +109,17 @@ class _Ranked:
         return self._obligation("", "(the rank is not negative)", self._waiting(), claim)
 
     def is_enabled(self) -> Obligation:
-        claim = t.or_(*(self._enabled(helpful, self._state) for helpful in self._ranking.helpful))
+        claim = t.or_(*(self._helps(helpful, self._state) for helpful in self._ranking.helpful))
         return self._obligation("", "(a helpful action is enabled)", self._waiting(), claim)
 
     def never_grows(self, action: m.Action) -> Obligation:
         arguments = self._frame.arguments(action)
         after = self._frame.after(action, self._state, arguments)
+        # With a single helpful action, that it stays enabled follows from its being enabled while the goal is awaited.
+        several = len(self._ranking.helpful) > 1
         stays = [
-            t.implies(self._enabled(helpful, self._state), self._enabled(helpful, after))
-            for helpful in self._ranking.helpful
+            t.implies(self._helps(helpful, self._state), self._helps(helpful, after))
+            for helpful in (self._ranking.helpful if several else ())
         ]
         same = t.and_(
             *(t.equal(a, b) for a, b in zip(self._ranks(after), self._ranks(self._state), strict=True)), *stays
@@ -129,7 +132,8 @@ class _Ranked:
         action = self._specification.actions[helpful.action]
         arguments = self._arguments(action, helpful) or self._frame.arguments(action)
         after = self._frame.after(action, self._state, arguments)
-        given = [*self._waiting(), self._frame.guard(action, self._state, arguments), *self._frame.set_facts(after)]
+        given = [*self._waiting(), self._holds(helpful.condition, self._state)]
+        given += [self._frame.guard(action, self._state, arguments), *self._frame.set_facts(after)]
         return self._obligation(action.name, "(the rank falls)", given, self._onwards(after, self._lower(after)))
 
     def _onwards(self, after: State, advance: Term) -> Term:
@@ -153,6 +157,10 @@ class _Ranked:
         around = Surroundings(self._state, bound=self._bound)
         values = (self._frame.encoder.value(argument, around) for argument in helpful.arguments)
         return {name: value for (name, _), value in zip(action.parameters, values, strict=True)}
+
+    def _helps(self, helpful: m.Helpful, state: State) -> Term:
+        """That a helpful action is enabled where it is counted upon."""
+        return t.and_(self._holds(helpful.condition, state), self._enabled(helpful, state))
 
     def _enabled(self, helpful: m.Helpful, state: State) -> Term:
         action = self._specification.actions[helpful.action]

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from threading import Lock
 from typing import Any, Final
 
 from certify_spec import model as m
@@ -38,7 +39,7 @@ from certify_verifier.terms import Term
 
 Ask = Callable[[Question], Answer]
 
-SMALL_NUMBERS: Final = (1, 2, 4, 8, 16, 64)
+SMALL_NUMBERS: Final = (2, 8, 64)
 """Bounds tried on the numbers of a run, so that people read small ones."""
 
 _STEP_SORT: Final = "T.step taken"
@@ -73,6 +74,7 @@ class Unrolling:
     def __init__(self, specification: m.Specification, sizes: Mapping[str, int]) -> None:
         self.specification = specification
         self.sizes = dict(sizes)
+        self.growing = Lock()
         self.frame = Frame(specification, Universe(sizes))
         actions = tuple(specification.actions)
         self.frame.encoder.enumerations[_STEP_SORT] = tuple(f"{_STEP_SORT}.{name}" for name in actions)
@@ -160,7 +162,9 @@ class NotFound:
     reason: str = ""
 
 
-def shortest(unrolling: Unrolling, goal: Goal, ask: Ask, steps: int, milliseconds: int = 10_000) -> Trace | NotFound:
+def shortest(
+    unrolling: Unrolling, goal: Goal, ask: Ask, steps: int, milliseconds: int = 10_000, *, tidy: bool = True
+) -> Trace | NotFound:
     """A shortest run that ends in a goal.
 
     Args:
@@ -169,6 +173,7 @@ def shortest(unrolling: Unrolling, goal: Goal, ask: Ask, steps: int, millisecond
         ask: asks a solver.
         steps: the longest run to look for.
         milliseconds: the limit of each question.
+        tidy: whether to make the numbers of the run small.
 
     Raises:
         DisagreementError: the interpreter does not replay the run that the solver found.
@@ -179,7 +184,7 @@ def shortest(unrolling: Unrolling, goal: Goal, ask: Ask, steps: int, millisecond
         text = part.text(goal)
         answer = ask(Question(text, milliseconds=milliseconds, model=True))
         if answer.status is Status.SAT:
-            return _trace(part, _with_small_numbers(text, answer, ask), goal)
+            return _trace(part, _with_small_numbers(text, answer, ask) if tidy else answer, goal)
         if answer.status is Status.UNKNOWN:
             reason = reason or f"runs of {length} steps: {answer.reason}"
     return NotFound(steps, not reason, reason)
@@ -187,8 +192,9 @@ def shortest(unrolling: Unrolling, goal: Goal, ask: Ask, steps: int, millisecond
 
 def _prefix(unrolling: Unrolling, length: int) -> Unrolling:
     """The runs of exactly this length."""
-    while len(unrolling.arguments) < length:
-        unrolling.extend()
+    with unrolling.growing:
+        while len(unrolling.arguments) < length:
+            unrolling.extend()
     part = object.__new__(Unrolling)
     part.specification, part.sizes, part.frame = unrolling.specification, unrolling.sizes, unrolling.frame
     part.states = unrolling.states[: length + 1]

@@ -278,10 +278,11 @@ def walk(terms: Iterable[Term]) -> Iterator[Term]:
 
 
 def to_text(term: Term, named: Mapping[Term, str] | None = None) -> str:
-    """A term as SMT-LIB text; `named` gives names to use instead of some terms."""
+    """A term as SMT-LIB text; `named` gives names to use instead of some terms, bound variables among them."""
     texts: dict[Term, str] = {}
     for part in walk([term]):
-        texts[part] = (named or {}).get(part) if part is not term and named and part in named else _text(part, texts)  # type: ignore[assignment]
+        name = named.get(part) if named and (part is not term or part.op == "var") else None
+        texts[part] = name or _text(part, texts)
     return texts[term]
 
 
@@ -295,7 +296,7 @@ def _text(term: Term, texts: Mapping[Term, str]) -> str:
         case "app":
             return f"({symbol(str(term.value))} {inside})" if term.args else symbol(str(term.value))
         case "forall" | "exists":
-            names = " ".join(f"({symbol(str(v.value))} {symbol(v.sort)})" for v in _bound(term))
+            names = " ".join(f"({texts[v]} {symbol(v.sort)})" for v in _bound(term))
             return f"({term.op} ({names}) {inside})"
         case _:
             return f"({term.op} {inside})"
@@ -344,13 +345,19 @@ def script(assertions: Sequence[Term], enumerations: Mapping[str, Sequence[str]]
         f"(declare-fun {symbol(name)} ({' '.join(map(symbol, f.arguments))}) {symbol(f.result)})"
         for name, f in functions.items()
     ]
-    named: dict[Term, str] = {}
-    for term in _shared(assertions):
-        name = f"d.{len(named)}"
+    named = _variable_names(assertions)
+    for number_of_term, term in enumerate(_shared(assertions)):
+        name = f"d.{number_of_term}"
         lines.append(f"(define-fun {name} () {symbol(term.sort)} {to_text(term, named)})")
         named[term] = name
     lines += [f"(assert {named.get(term) or to_text(term, named)})" for term in assertions]
     return "\n".join(lines) + "\n"
+
+
+def _variable_names(assertions: Sequence[Term]) -> dict[Term, str]:
+    """Names of bound variables in the order in which they occur, whatever they were called while building."""
+    variables = [term for term in walk(assertions) if term.op == "var"]
+    return {term: f"x{position}" for position, term in enumerate(variables)}
 
 
 def _declared_sort(sort: str, enumerations: Mapping[str, Sequence[str]]) -> str:

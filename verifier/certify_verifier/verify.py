@@ -362,7 +362,7 @@ class _Verification:
             return [Finding(whole, "assumptions", verdict, self.specification.place)]
         found = [Finding(whole, "assumptions", Proved("an initial state"), self.specification.place)]
         goals = list(_sanity_goals(self.specification))
-        return found + self.session.solvers.map(lambda item: self._reach(*item), goals)
+        return found + self.session.solvers.map(lambda item: self._reach(unrolling, *item), goals)
 
     def _theory_sanity(self) -> list[Finding]:
         unrolling = Unrolling(self.specification, self.sizes)
@@ -372,10 +372,10 @@ class _Verification:
             verdict = Vacuous("the axioms") if found.complete else Undecided(found.reason)
         return [Finding(self.specification.name, "assumptions", verdict, self.specification.place)]
 
-    def _reach(self, goal: Goal, kind: str, place: Place, doc: str) -> Finding:
+    def _reach(self, unrolling: Unrolling, goal: Goal, kind: str, place: Place, doc: str) -> Finding:
         begin = time.monotonic()
         steps = self.session.settings.steps
-        found = shortest(Unrolling(self.specification, self.sizes), goal, self.session.ask, steps)
+        found = shortest(unrolling, goal, self.session.ask, steps, tidy=False)
         verdict: Verdict
         if isinstance(found, Trace):
             verdict = Proved(f"a run of {len(found.steps)} steps")
