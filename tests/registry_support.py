@@ -13,17 +13,20 @@ from certify.codec import address, encode
 from certify.evidence import dsse, statement
 from certify.evidence.bundle import Evidence, statement_of
 from certify.evidence.keys import KeyPair, PublicKey
-from certify.evidence.verdict import CheckResult, NotApplicable, Passed, Verdict
+from certify.evidence.verdict import CheckResult, Failed, NotApplicable, Passed, Verdict
+from certify.policy.waivers import Candidate, Waiver, apply_waivers, waivers_of
 from certify.registry import decisions, waivers
 from certify.registry.decisions import Decision
 from certify.registry.envelopes import verdicts
 from certify.registry.submission import Submission
-from certify.registry.waivers import Waiver
+from certify_spec.diagnostics import Diagnostic, Place, Rule
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 AUTHOR = KeyPair(Ed25519PrivateKey.from_private_bytes(b"\x01" * 32))
 OTHER = KeyPair(Ed25519PrivateKey.from_private_bytes(b"\x02" * 32))
 NODE = "payments/charge"
+RULE = Rule("TSTR001", "A finding for tests of the registry.")
+FINDING = Diagnostic(RULE, "it happened", Place("node.py", 7, 1), data={"about": "field a"})
 
 
 def ticking(start: datetime = NOON) -> Callable[[], datetime]:
@@ -88,28 +91,58 @@ def submission(
     )
 
 
-def waiver(**changes: str) -> Waiver:
+def unchecked_waiver(**changes: Any) -> dict[str, Any]:
+    """The signed form of a waiver that holds at noon, whatever the changes make of it."""
+    whole = {
+        "node": NODE,
+        "code": RULE.code,
+        "reason": "the clock is only logged",
+        "owner": "ana@example.com",
+        "issued": "2026-11-20T00:00:00Z",
+        "expires": "2026-12-20T00:00:00Z",
+        "versions": [">=1.0.0,<2.0.0"],
+        "subject": "",
+        "place": "",
+        "about": "",
+    }
+    return whole | changes
+
+
+def waiver(**changes: Any) -> Waiver:
     """A waiver that holds at noon."""
-    whole = Waiver(
-        node=NODE,
-        code="EFF003",
-        reason="the clock is only logged",
-        owner="ana@example.com",
-        issued="2026-11-20T00:00:00Z",
-        expires="2026-12-20T00:00:00Z",
-        releases=">=1.0.0,<2.0.0",
-    )
-    return replace(whole, **changes)
+    return Waiver.from_data(unchecked_waiver(**changes))
 
 
 def signed_waiver(found: Waiver, key: KeyPair = AUTHOR) -> tuple[bytes, PublicKey]:
     """The waiver in its envelope, and who signed it."""
-    return dsse.sign(waivers.PAYLOAD_TYPE, encode(found.to_data()), key), key.public
+    return waivers.sign(found, key), key.public
+
+
+def waived_submission(
+    *granted: tuple[bytes, PublicKey],
+    release: str = "1.0.0",
+    check: str = "C-DETERMINISM",
+    now: datetime = NOON,
+    spoil: Callable[[CheckResult], CheckResult] = lambda result: result,
+) -> Submission:
+    """A submission with the finding `FINDING`, as the pipeline hands it in when these waivers were granted.
+
+    `spoil` changes the result afterwards, as somebody would who signs what suits him.
+    """
+    signed = [waivers.read(envelope, signer) for envelope, signer in granted]
+
+    def rest_on(evidence: Evidence) -> Evidence:
+        candidate = Candidate(evidence.node, evidence.version, evidence.subject)
+        result = spoil(apply_waivers(CheckResult(check, Failed(), (FINDING,)), signed, candidate, now))
+        return replace(evidence, results=(result,), waivers=waivers_of(result.findings))
+
+    found = submission(release=release, change=rest_on)
+    return replace(found, blobs={**found.blobs} | {each.id: each.envelope for each in signed})
 
 
 def signed_decision(decision: Decision, key: KeyPair = OTHER) -> tuple[bytes, PublicKey]:
     """The decision in its envelope, and who signed it."""
-    return dsse.sign(decisions.PAYLOAD_TYPE, encode(decision.to_data()), key), key.public
+    return decisions.sign(decision, key), key.public
 
 
 def codes(error: Any) -> list[str]:

@@ -33,8 +33,9 @@ from certify.laboratory.laboratory import Laboratory, Limits
 from certify.laboratory.reading import LaboratoryError
 from certify.laboratory.record import RunRecord
 from certify.policy.policies import PolicySet
-from certify.policy.waivers import Waiver, apply_waivers
+from certify.policy.waivers import Candidate, SignedWaiver, apply_waivers, waivers_of
 from certify.subject import NodeFolder, read_subject
+from certify.times import write_seconds
 from certify_spec.diagnostics import RequestError
 
 _LIBRARIES: Final = (
@@ -81,14 +82,14 @@ class Settings:
 
     Attributes:
         policies: the organisation's policies.
-        waivers: waivers whose signatures have been checked.
+        waivers: waivers whose signatures have been verified, whether or not they speak of this node and this moment.
         only: ids of the checks to run; empty for all. Evidence of a part never lets a node into the registry.
         jobs: runs at a time; None for the number of processors.
         now: the clock of the evidence and of the waivers.
     """
 
     policies: PolicySet
-    waivers: tuple[Waiver, ...] = ()
+    waivers: tuple[SignedWaiver, ...] = ()
     only: frozenset[str] = frozenset()
     jobs: int | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -164,8 +165,8 @@ def certify(manifest: Path, settings: Settings, progress: Progress | None = None
         results: dict[str, CheckResult] = {}
         for name, check in chosen.items():
             teller.began(name)
-            results[name] = _judge(name, check, replace(bench, earlier=dict(results), progress=_advance(teller, name)))
-            results[name] = apply_waivers(results[name], settings.waivers, folder.subject, settings.now())
+            found = _judge(name, check, replace(bench, earlier=dict(results), progress=_advance(teller, name)))
+            results[name] = apply_waivers(found, settings.waivers, Candidate.of(folder.subject), started)
             teller.ended(results[name])
         modules = _modules(results, bench)
         runs = laboratory.runs
@@ -177,7 +178,9 @@ def certify(manifest: Path, settings: Settings, progress: Progress | None = None
         moment=started,
     )
     policies = codec.encode(settings.policies.to_data())
-    for content in (sbom, policies, *(codec.encode(waiver.to_data()) for waiver in settings.waivers)):
+    used = waivers_of(finding for result in results.values() for finding in result.findings)
+    envelopes = {waiver.id: waiver.envelope for waiver in settings.waivers}
+    for content in (sbom, policies, *(envelopes[identity] for identity in used)):
         blobs[codec.address(content)] = content
     evidence = Evidence(
         node=folder.subject.manifest.node.id,
@@ -190,9 +193,9 @@ def certify(manifest: Path, settings: Settings, progress: Progress | None = None
         policy=codec.address(policies),
         tools=tools(),
         laboratory=_laboratory_settings(folder),
-        started=_stamp(started),
-        finished=_stamp(settings.now()),
-        waivers=tuple(codec.address(codec.encode(waiver.to_data())) for waiver in settings.waivers),
+        started=write_seconds(started),
+        finished=write_seconds(settings.now()),
+        waivers=used,
     )
     complete = chosen.keys() == all_checks.keys()
     return Certification(folder, evidence, blobs, complete, runs, time.monotonic() - began)
@@ -266,7 +269,3 @@ def _laboratory_settings(folder: NodeFolder) -> dict[str, Any]:
         "machine": platform.machine(),
         "observes": ["audit events", "system calls", "C functions", "lines", "upstream requests", "context"],
     }
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from certify.codec import address, encode
-from certify.evidence import dsse
-from certify.evidence.bundle import Evidence
-from certify.evidence.verdict import Failed, Unknown, Waived
+from certify.evidence import dsse, statement, strict_json
+from certify.evidence.bundle import Evidence, statement_of
+from certify.evidence.keys import KeyPair, PublicKey
+from certify.evidence.verdict import CheckResult, Failed, Unknown, Waived
+from certify.policy.waivers import SignedWaiver
 from certify.registry import checkpoint, merkle, waivers
 from certify.registry.checkpoint import CheckpointError
 from certify.registry.decisions import Decision
@@ -24,9 +26,10 @@ from certify.registry.merkle import ProofError
 from certify.registry.registry import Registry, split_name
 from certify.registry.submission import Receipt, Submission
 from certify.registry.verification import verify_log
-from certify_spec.diagnostics import RequestError
+from certify_spec.diagnostics import Note, RequestError, Rule, Severity
 from registry_support import (
     AUTHOR,
+    FINDING,
     NODE,
     NOON,
     OTHER,
@@ -35,6 +38,8 @@ from registry_support import (
     signed_waiver,
     submission,
     ticking,
+    unchecked_waiver,
+    waived_submission,
     waiver,
 )
 
@@ -488,24 +493,29 @@ def test_an_expired_waiver_no_longer_counts(tmp_path: Path) -> None:
         {"expires": "never"},
         {"expires": "2026-12-20T00:00:00+01:00"},
         {"expires": "2026-13-40T00:00:00Z"},
+        {"expires": "2027-11-22T00:00:00Z"},
         {"issued": ""},
+        {"issued": "2027-11-20T00:00:00Z", "expires": "2027-11-25T00:00:00Z"},
         {"code": "*"},
         {"code": "EFF"},
         {"code": ""},
+        {"code": "IDEM099"},
         {"reason": " "},
         {"owner": ""},
-        {"releases": ""},
-        {"releases": "*"},
-        {"releases": ">=1"},
+        {"versions": []},
+        {"versions": ["*"]},
+        {"versions": [">=1"]},
+        {"versions": [">=1.0.0"]},
         {"subject": "ab" * 32},
-        {"releases": "", "subject": "short"},
+        {"versions": [], "subject": "short"},
         {"node": "../up"},
     ],
 )
-def test_a_waiver_that_says_too_little_or_too_much_is_refused(registry: Registry, changes: dict[str, str]) -> None:
-    """C-POLICY: one finding, an owner, a reason, a scope and an end, or no waiver."""
+def test_a_waiver_that_says_too_little_or_too_much_is_refused(registry: Registry, changes: dict[str, Any]) -> None:
+    """C-POLICY: one finding, an owner, a reason, a scope and an end within a year, or no waiver."""
+    envelope = dsse.sign(waivers.PAYLOAD_TYPE, encode(unchecked_waiver(**changes)), AUTHOR)
     with pytest.raises(Refused) as refused:
-        registry.waive(*signed_waiver(waiver(**changes)))
+        registry.waive(envelope, AUTHOR.public)
     assert (set(codes(refused.value)), registry.log()) == ({"REG028"}, ())
 
 
@@ -525,37 +535,196 @@ def test_a_signed_something_is_no_waiver(registry: Registry, payload: bytes) -> 
     assert codes(refused.value) == ["REG022"]
 
 
-def waived(identity: str, release: str = "1.0.0") -> Submission:
-    """A submission whose evidence relies on a waiver; its envelope is among the blobs, as for every reference."""
-    envelope, _ = signed_waiver(waiver())
-    found = submission(
-        release=release,
-        verdict=Waived((identity,)),
-        change=lambda evidence: replace(evidence, waivers=(identity,)),
-    )
-    return replace(found, blobs={**found.blobs, address(envelope): envelope})
+def test_a_stored_waiver_is_handed_out_after_its_signature_was_verified_again(registry: Registry) -> None:
+    """C-POLICY: the pipeline gets the waiver with its envelope; a changed envelope is not handed out."""
+    envelope, signer = signed_waiver(waiver())
+    registry.waive(envelope, signer)
+    (stored,) = registry.waivers(NODE)
+    assert registry.signed_waiver(stored) == SignedWaiver(waiver(), envelope, signer.key_id)
+    with pytest.raises(Refused) as forged:
+        registry.signed_waiver(replace(stored, signer=OTHER.public))
+    with pytest.raises(Refused) as other:
+        registry.signed_waiver(replace(stored, waiver=waiver(expires="2027-01-20T00:00:00Z")))
+    registry.blob_path(stored.id).write_bytes(envelope + b" ")
+    with pytest.raises(RequestError) as changed:
+        registry.signed_waiver(stored)
+    assert [codes(each.value) for each in (forged, other, changed)] == [["REG021"], ["REG022"], ["REG023"]]
+
+
+# Releases that rest on waivers
 
 
 def test_a_release_may_rely_on_a_waiver_that_was_granted(registry: Registry) -> None:
-    """C-POLICY: with the waiver in the log, a waived verdict is let in."""
-    envelope, signer = signed_waiver(waiver())
-    registry.waive(envelope, signer)
-    registry.publish(waived(address(envelope)))
+    """C-POLICY: with the waiver in the log, a waived verdict is let in, and its envelope is kept."""
+    granted = signed_waiver(waiver(place="node.py:7", about="field a"))
+    registry.waive(*granted)
+    receipt = registry.publish(waived_submission(granted))
+    assert (receipt.entry, registry.blob(address(granted[0]))) == (1, granted[0])
+    assert registry.show(f"{NODE}@1.0.0").published.verdicts == {"C-DETERMINISM": "waived"}
     assert verify_log(registry.folder).diagnostics == ()
 
 
 def test_a_release_may_not_rely_on_a_waiver_that_was_never_granted(registry: Registry) -> None:
     """C-POLICY: a waived verdict stands on the registry's waivers, not on its word."""
-    envelope, _ = signed_waiver(waiver())
     with pytest.raises(Refused) as refused:
-        registry.publish(waived(address(envelope)))
-    assert (codes(refused.value), registry.log()) == (["REG028"], ())
+        registry.publish(waived_submission(signed_waiver(waiver())))
+    assert (set(codes(refused.value)), registry.log()) == ({"REG028"}, ())
 
 
-def test_a_release_may_not_rely_on_a_waiver_for_other_versions(registry: Registry) -> None:
-    """C-POLICY: the waiver's range is held to."""
-    envelope, signer = signed_waiver(waiver())
-    registry.waive(envelope, signer)
+def forged(*granted: tuple[bytes, PublicKey], **changes: Any) -> Submission:
+    """A submission whose author calls the finding waived by these waivers, whatever they say."""
+    ids = tuple(sorted(address(envelope) for envelope, _ in granted))
+    spoiled: dict[str, Any] = {"spoil": lambda result: replace(result, verdict=Waived(ids))}
+    found = waived_submission(*granted, **(spoiled | changes))
+    evidence = replace(Evidence.decode(found.blobs[found.evidence]), waivers=ids)
+    return resigned(found, evidence)
+
+
+def resigned(found: Submission, evidence: Evidence) -> Submission:
+    """The submission with other evidence, signed by its author."""
+    payload = statement_of(evidence, found.blobs[evidence.sbom]).to_json()
+    encoded = evidence.encode()
+    return replace(
+        found,
+        evidence=evidence.digest,
+        envelope=dsse.sign(statement.PAYLOAD_TYPE, payload, AUTHOR),
+        blobs={**found.blobs, address(encoded): encoded},
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"versions": [">=2.0.0,<3.0.0"]},
+        {"versions": [], "subject": "ab" * 32},
+        {"code": "TSTR002"},
+        {"place": "node.py:8"},
+        {"place": "other.py"},
+        {"about": "field b"},
+        {"issued": "2026-11-20T18:00:00Z"},
+    ],
+)
+def test_a_release_may_not_rely_on_a_waiver_for_something_else(registry: Registry, changes: dict[str, Any]) -> None:
+    """C-POLICY: other versions, other content, another code, place or field, or not yet: it is decided anew."""
+    granted = signed_waiver(waiver(**changes))
+    registry.waive(*granted)
     with pytest.raises(Refused) as refused:
-        registry.publish(waived(address(envelope), "2.0.0"))
-    assert codes(refused.value) == ["REG028"]
+        registry.publish(forged(granted))
+    assert (set(codes(refused.value)), len(registry.log())) == ({"REG028"}, 1)
+
+
+def test_a_release_may_not_rely_on_another_nodes_waiver(registry: Registry) -> None:
+    """C-POLICY: a waiver of another node is none of this one."""
+    granted = signed_waiver(waiver(node="payments/refund"))
+    registry.waive(*granted)
+    with pytest.raises(Refused) as refused:
+        registry.publish(forged(granted))
+    assert (set(codes(refused.value)), len(registry.log())) == ({"REG028"}, 1)
+
+
+def test_a_release_may_not_rely_on_a_waiver_that_has_ended_since(tmp_path: Path) -> None:
+    """C-POLICY: the moment of publishing counts, not that of the check."""
+    folder, granted = tmp_path / "registry", signed_waiver(waiver(expires="2026-11-21T00:00:00Z"))
+    with Registry.create(folder, clock=ticking()) as registry:
+        registry.waive(*granted)
+    with Registry.open(folder, clock=ticking(NOON + timedelta(days=1))) as registry, pytest.raises(Refused) as refused:
+        registry.publish(waived_submission(granted))
+    assert set(codes(refused.value)) == {"REG028"}
+
+
+def foreign(data: dict[str, Any]) -> Rule:
+    """A rule that nobody has declared, with members of any type."""
+    rule = object.__new__(Rule)
+    for name, value in data.items():
+        object.__setattr__(rule, name, value)
+    return rule
+
+
+def _unmark(result: CheckResult) -> CheckResult:
+    return replace(result, findings=(replace(result.findings[0], data={}, notes=()),))
+
+
+SPOILS: dict[str, Callable[[CheckResult], CheckResult]] = {
+    "the finding is left out": lambda result: replace(result, findings=()),
+    "the finding is not marked": _unmark,
+    "the finding is only a note": lambda r: replace(r, findings=(replace(r.findings[0], severity=Severity.NOTE),)),
+    "a second finding is not covered": lambda r: replace(r, findings=(*r.findings, replace(FINDING, message="more"))),
+    "the mark names another owner": lambda r: replace(
+        r, findings=(replace(r.findings[0], data={"waived": {**r.findings[0].data["waived"], "owner": "nobody"}}),)
+    ),
+    "the mark is no map": lambda r: replace(r, findings=(replace(r.findings[0], data={"waived": 5}),)),
+    "the note is no text": lambda r: replace(
+        r,
+        findings=(FINDING, replace(r.findings[0], data={}, notes=(Note(5),))),  # type: ignore[arg-type]  # hostile
+    ),
+    "the code is no text": lambda r: replace(
+        r, findings=(replace(r.findings[0], rule=foreign({"code": ["x"], "meaning": "", "advice": ""})),)
+    ),
+    "the verdict names no waiver": lambda r: replace(r, verdict=Waived(())),
+    "the verdict names a number": lambda r: replace(r, verdict=Waived((7,))),  # type: ignore[arg-type]  # hostile
+    "the check's findings are never waived": lambda r: replace(r, check="C-SANDBOX"),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILS)
+def test_a_waived_verdict_that_does_not_follow_is_refused(registry: Registry, spoil: str) -> None:
+    """C-POLICY: under a right waiver, what the evidence says of the finding must follow from it, and stay visible."""
+    granted = signed_waiver(waiver())
+    registry.waive(*granted)
+    honest = waived_submission(granted)
+    evidence = Evidence.decode(honest.blobs[honest.evidence])
+    results = tuple(SPOILS[spoil](result) for result in evidence.results)
+    found = replace(resigned(honest, replace(evidence, results=results)), verdicts={r.check: "waived" for r in results})
+    with pytest.raises(Refused) as refused:
+        registry.publish(found)
+    assert (set(codes(refused.value)) <= {"REG028", "REG029"}, len(registry.log())) == (True, 1)
+    registry.publish(honest)
+
+
+# No self-approval
+
+
+def both(found: Submission) -> Submission:
+    """The submission with an envelope that a second key has signed as well."""
+    first, second = strict_json.read(found.envelope), strict_json.read(resigned_by(found, OTHER))
+    assert isinstance(first, dict)
+    assert isinstance(second, dict)
+    first["signatures"] += second["signatures"]
+    return replace(found, envelope=strict_json.write(first))
+
+
+def resigned_by(found: Submission, key: KeyPair) -> bytes:
+    """The submission's statement in an envelope of another key."""
+    verified = dsse.verify(found.envelope, [found.signer])
+    return dsse.sign(verified.payload_type, verified.payload, key)
+
+
+def test_nobody_approves_what_he_signed(registry: Registry) -> None:
+    """R-AUTH: the key that signed the evidence may not approve it; another may."""
+    receipt = registry.publish(submission())
+    decision = Decision(NODE, "1.0.0", receipt.evidence, Status.APPROVED, 1, "good")
+    with pytest.raises(Refused) as refused:
+        registry.decide(*signed_decision(decision, AUTHOR))
+    assert (codes(refused.value), len(registry.log())) == (["REG030"], 1)
+    assert registry.show(f"{NODE}@1.0.0").release.status is Status.CERTIFIED
+    registry.decide(*signed_decision(decision, OTHER))
+    assert registry.show(f"{NODE}@1.0.0").release.status is Status.APPROVED
+
+
+def test_nobody_approves_what_he_signed_along_with_others(registry: Registry) -> None:
+    """R-AUTH: an envelope with two signatures is approved by neither, whichever key handed it in."""
+    receipt = registry.publish(both(submission()))
+    for key in (AUTHOR, OTHER):
+        with pytest.raises(Refused) as refused:
+            registry.decide(
+                *signed_decision(Decision(NODE, "1.0.0", receipt.evidence, Status.APPROVED, 1, "good"), key)
+            )
+        assert codes(refused.value) == ["REG030"]
+
+
+@pytest.mark.parametrize("status", [Status.REJECTED, Status.REVOKED])
+def test_an_author_may_withdraw_what_he_signed(registry: Registry, status: Status) -> None:
+    """R-AUTH: only approval needs a second pair of eyes."""
+    receipt = registry.publish(submission())
+    registry.decide(*signed_decision(Decision(NODE, "1.0.0", receipt.evidence, status, 1, "mistake"), AUTHOR))
+    assert registry.show(f"{NODE}@1.0.0").release.status is status

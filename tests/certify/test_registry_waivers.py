@@ -1,4 +1,4 @@
-"""Waivers, versions, times and entries as values."""
+"""Names, times, entries, and waivers as they are signed."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certify.codec import decode, encode
-from certify.registry import entries
+from certify.codec import address, decode, encode
+from certify.evidence import dsse
+from certify.policy.waivers import WaiverError
+from certify.registry import entries, waivers
 from certify.registry.entries import EntryError, Ledger, Published, Status, WaiverGranted
-from certify.registry.times import read_time, write_time
-from certify.registry.versions import Range, precedence
-from certify.registry.waivers import Waiver
-from registry_support import AUTHOR, NODE, NOON, changed, waiver
+from certify.registry.envelopes import EnvelopeError, SignatureMismatchError
+from certify.releases import Range, precedence
+from certify.times import read_time, write_time
+from registry_support import AUTHOR, NODE, NOON, OTHER, changed, signed_waiver, unchecked_waiver, waiver
 
 ENTRY = Published(
     at="2026-11-20T12:00:00Z",
@@ -62,7 +64,13 @@ def test_what_is_no_version_is_refused(text: str) -> None:
     [
         ("==1.2.3", ["1.2.3"], ["1.2.4", "1.2.3-rc.1"]),
         (">=1.2.0,<2.0.0", ["1.2.0", "1.99.0"], ["1.1.9", "2.0.0", "1.2.0-rc.1"]),
-        ("> 1.0.0, <= 1.1.0", ["1.0.1", "1.1.0"], ["1.0.0", "1.1.1"]),
+        ("> 1.0.0, <= 1.1.0", ["1.0.1", "1.1.0"], ["1.0.0", "1.1.1", "1.1.0-rc.1"]),
+        ("<2.0.0", ["0.1.0", "1.99.0"], ["2.0.0", "2.0.0-rc.1", "1.5.0-rc.1"]),
+        (">=2.0.0-rc.1,<2.1.0", ["2.0.0-rc.1", "2.0.0-rc.2", "2.0.0"], ["2.0.0-beta", "2.0.1-rc.1", "2.1.0-rc.1"]),
+        ("1.2.3", ["1.2.3"], ["1.2.4", "1.2.3-rc.1", "11.2.3"]),
+        ("1.2.3-rc.1", ["1.2.3-rc.1"], ["1.2.3", "1.2.3-rc.2"]),
+        ("1.2.*", ["1.2.0", "1.2.99"], ["1.3.0", "1.20.0", "1.2.0-rc.1", "1.3.0-rc.1"]),
+        ("1.*", ["1.0.0", "1.99.99"], ["2.0.0", "10.0.0", "0.9.9", "1.5.0-rc.1", "2.0.0-rc.1"]),
     ],
 )
 def test_a_range_contains_what_all_its_comparisons_allow(text: str, inside: list[str], outside: list[str]) -> None:
@@ -71,62 +79,85 @@ def test_a_range_contains_what_all_its_comparisons_allow(text: str, inside: list
     assert ([v for v in inside if v in found], [v for v in outside if v in found]) == (inside, [])
 
 
-@pytest.mark.parametrize("text", ["", "*", "1.0.0", "=1.0.0", "~=1.0.0", ">=1", ">=1.0.0,", "!=1.0.0"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "*",
+        "1",
+        "1.2",
+        "1.2.*.*",
+        "*.1",
+        "=1.0.0",
+        "~=1.0.0",
+        ">=1",
+        ">=1.0.0,",
+        "!=1.0.0",
+        "9" * 18 + ".*",
+        ">=1.*",
+    ],
+)
 def test_what_is_no_range_is_refused(text: str) -> None:
     """C-POLICY: there are no wildcards and no open ends by accident."""
     with pytest.raises(ValueError, match="is not a"):
         Range.parse(text)
 
 
-@pytest.mark.parametrize(
-    ("node", "release", "moment", "covered"),
-    [
-        (NODE, "1.0.0", NOON, True),
-        (NODE, "2.0.0", NOON, False),
-        ("payments/charge2", "1.0.0", NOON, False),
-        ("payments", "1.0.0", NOON, False),
-        (NODE, "1.0.0", datetime(2026, 11, 20, tzinfo=UTC), True),
-        (NODE, "1.0.0", datetime(2026, 11, 20, tzinfo=UTC) - timedelta(microseconds=1), False),
-        (NODE, "1.0.0", datetime(2026, 12, 20, tzinfo=UTC), False),
-        (NODE, "1.0.0", datetime(2026, 12, 20, tzinfo=UTC) - timedelta(microseconds=1), True),
-    ],
-)
-def test_a_waiver_covers_its_node_its_versions_and_its_dates(
-    node: str, release: str, moment: datetime, covered: bool
-) -> None:
-    """C-POLICY: the first moment counts, the last does not, nothing outside does."""
-    assert waiver().covers(node=node, release=release, subject="", now=moment) is covered
+def test_a_range_says_whether_it_ends() -> None:
+    """C-POLICY: what has no upper end would hold every version to come."""
+    texts = ["1.2.3", "1.2.*", "1.*", "==1.0.0", "<2.0.0", ">=1.0.0,<=2.0.0", ">=1.0.0", ">1.0.0, >=2.0.0"]
+    assert [Range.parse(text).is_bounded for text in texts] == [True] * 6 + [False] * 2
 
 
-def test_a_waiver_for_a_subject_covers_no_other() -> None:
-    """C-POLICY: bound to a digest, the version does not matter."""
-    found = waiver(releases="", subject="a" * 64)
-    assert found.covers(node=NODE, release="9.0.0", subject="a" * 64, now=NOON)
-    assert not found.covers(node=NODE, release="1.0.0", subject="b" * 64, now=NOON)
+def test_a_signed_waiver_reads_back_and_goes_by_its_envelope() -> None:
+    """C-POLICY: what was signed is what is read; the id is the envelope's digest, the key the signer's."""
+    envelope, signer = signed_waiver(waiver())
+    found = waivers.read(envelope, signer)
+    assert (found.waiver, found.id, found.key_id) == (waiver(), address(envelope), AUTHOR.public.key_id)
+
+
+def test_a_waiver_is_not_read_in_another_name() -> None:
+    """C-POLICY: the envelope counts only with the key that signed it."""
+    with pytest.raises(SignatureMismatchError):
+        waivers.read(signed_waiver(waiver())[0], OTHER.public)
 
 
 @pytest.mark.parametrize(
-    ("place", "found", "excused"),
+    "data", [{}, changed(unchecked_waiver(), more="x"), changed(unchecked_waiver(), code=7), [], "waiver"]
+)
+def test_a_signed_map_that_is_no_waiver_is_refused(data: object) -> None:
+    """C-POLICY: another set of members, or a value of another type, is no waiver."""
+    with pytest.raises(ValueError, match="map"):
+        waivers.read(dsse.sign(waivers.PAYLOAD_TYPE, encode(data), AUTHOR), AUTHOR.public)
+
+
+def test_a_signed_waiver_of_a_finding_that_nobody_may_waive_is_refused() -> None:
+    """C-IDEM: a signature does not make a suspected collision waivable."""
+    envelope = dsse.sign(waivers.PAYLOAD_TYPE, encode(unchecked_waiver(code="IDEM099")), AUTHOR)
+    with pytest.raises(WaiverError, match="never be waived"):
+        waivers.read(envelope, AUTHOR.public)
+
+
+def test_a_waiver_of_another_payload_type_is_refused() -> None:
+    """C-POLICY: the same map, signed as something else, is no waiver."""
+    envelope = dsse.sign("application/vnd.certify.decision+cbor", encode(unchecked_waiver()), AUTHOR)
+    with pytest.raises(EnvelopeError, match="payload"):
+        waivers.read(envelope, AUTHOR.public)
+
+
+@pytest.mark.parametrize(
+    ("now", "why"),
     [
-        ("", ("EFF003", "node.py", 7), True),
-        ("", ("EFF004", "node.py", 7), False),
-        ("node.py", ("EFF003", "node.py", 7), True),
-        ("node.py:7", ("EFF003", "node.py", 7), True),
-        ("node.py:7", ("EFF003", "node.py", 8), False),
-        ("node.py:7", ("EFF003", "node.py", 77), False),
-        ("node.py", ("EFF003", "other.py", 7), False),
+        (NOON, ""),
+        (NOON - timedelta(days=5), ""),
+        (datetime(2026, 12, 20, tzinfo=UTC), "ended"),
+        (datetime(2025, 12, 1, tzinfo=UTC), "more than 366 days"),
     ],
 )
-def test_a_waiver_excuses_one_code_at_its_place(place: str, found: tuple[str, str, int], excused: bool) -> None:
-    """C-POLICY: one finding, not its neighbours."""
-    assert waiver(place=place).excuses(*found) is excused
-
-
-@pytest.mark.parametrize("data", [{}, changed(waiver().to_data(), more="x"), changed(waiver().to_data(), code=7)])
-def test_a_map_that_is_no_waiver_is_refused(data: dict[str, object]) -> None:
-    """C-POLICY: another set of members, or a value that is not text, is no waiver."""
-    with pytest.raises(ValueError, match="a waiver is a map"):
-        Waiver.from_data(data)
+def test_a_waiver_is_entered_only_while_its_end_is_near(now: datetime, why: str) -> None:
+    """C-POLICY: neither after its end, nor so early that its end is out of sight: dates of issue are only claimed."""
+    found = waivers.untimely(waiver(), now)
+    assert (why in found, bool(found)) == (True, bool(why))
 
 
 @given(st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=5))])))

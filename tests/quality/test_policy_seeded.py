@@ -16,7 +16,7 @@ from certify.checks.workbench import Check
 from certify.evidence.verdict import CheckResult, Failed, Unknown, Waived, allows_publish
 from certify.laboratory.record import Exceeded, Plan, RunRecord, Usage
 from certify.policy.policies import load_policies
-from certify.policy.waivers import Waiver, apply_waivers
+from certify.policy.waivers import Candidate, SignedWaiver, Waiver, apply_waivers
 from certify_spec.diagnostics import RequestError, Severity
 from policy_bench import INPUT, NODE, bench, exchange, ran, use
 
@@ -126,7 +126,7 @@ WAIVERS: dict[str, tuple[dict[str, object], timedelta]] = {
     "another node": ({"node": "shop/refund"}, timedelta(days=1)),
     "another code": ({"code": "POL103"}, timedelta(days=1)),
     "another version": ({"versions": ("1.2.4",)}, timedelta(days=1)),
-    "another content": ({"digest": "f" * 64}, timedelta(days=1)),
+    "another content": ({"versions": (), "subject": "f" * 64}, timedelta(days=1)),
     "another host": ({"about": "host http://other.corp"}, timedelta(days=1)),
     "another line": ({"place": "node.toml:1"}, timedelta(days=1)),
 }
@@ -137,10 +137,11 @@ def waived(folder: Path, changes: dict[str, object], after: timedelta) -> CheckR
     work = bench(folder, manifest=NODE.replace("https://payments.test", "http://payments.corp"))
     right: dict[str, object] = {
         "node": "shop/charge", "versions": ("1.2.3",), "code": "POL102", "reason": "moves to https in December",
-        "owner": "payments", "issued": START, "expires": START + timedelta(days=30), "key_id": "k",
+        "owner": "payments", "issued": START, "expires": START + timedelta(days=30),
     }  # fmt: skip
     waiver = Waiver(**(right | changes))  # type: ignore[arg-type]  # one place for all the variations of a waiver
-    return apply_waivers(make_check(load_policies())(work), [waiver], work.subject, START + after)
+    signed = SignedWaiver(waiver, b"its envelope", "k")
+    return apply_waivers(make_check(load_policies())(work), [signed], Candidate.of(work.subject), START + after)
 
 
 @pytest.mark.parametrize("seed", WAIVERS)

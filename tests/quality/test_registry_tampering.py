@@ -21,13 +21,23 @@ from certify.evidence.verdict import Failed, Passed
 from certify.registry import checkpoint, merkle
 from certify.registry.checkpoint import Checkpoint, Verifier
 from certify.registry.decisions import Decision
-from certify.registry.entries import Published, Status, read, write
+from certify.registry.entries import Decided, Published, Status, read, write
 from certify.registry.founding import KEY_FOLDER
 from certify.registry.raw import load
 from certify.registry.registry import Registry
 from certify.registry.verification import VerificationReport, verify_log
 from certify_spec.diagnostics import RequestError
-from registry_support import AUTHOR, NODE, OTHER, signed_decision, signed_waiver, submission, ticking, waiver
+from registry_support import (
+    AUTHOR,
+    NODE,
+    OTHER,
+    signed_decision,
+    signed_waiver,
+    submission,
+    ticking,
+    waived_submission,
+    waiver,
+)
 
 # What the log holds: entries 0 and 1 publish, 2 waives, 3 decides, 4 publishes.
 LAST = 4
@@ -431,7 +441,7 @@ def test_a_waiver_that_says_more_than_was_signed(folder: Path) -> None:
     with database(folder) as connection:
         (data,) = connection.execute("SELECT data FROM entries WHERE number = 2").fetchone()
         value = decode(data)
-        value["waiver"]["expires"] = "2099-01-01T00:00:00Z"
+        value["waiver"]["expires"] = "2027-06-01T00:00:00Z"
         connection.execute("UPDATE entries SET data = ? WHERE number = 2", (encode(value),))
         rebuild(folder, connection, load_key(folder / KEY_FOLDER))
     report = verify_log(folder)
@@ -580,3 +590,53 @@ def test_every_finding_says_what_to_do(folder: Path) -> None:
     blob_path(folder, entry(folder, 0).evidence).unlink()
     (found,) = verify_log(folder).diagnostics
     assert (bool(found.fix), found.data["entry"], found.data["node"]) == (True, 0, NODE)
+
+
+def test_a_waiver_that_was_granted_only_later(tmp_path: Path) -> None:
+    """C-POLICY: a waived verdict whose waiver is entered after the release is found in a log signed anew."""
+    folder, granted = tmp_path / "registry", signed_waiver(waiver())
+    with Registry.create(folder, clock=ticking()) as registry:
+        registry.waive(*granted)
+        registry.publish(waived_submission(granted))
+    assert verify_log(folder).diagnostics == ()
+    with database(folder) as connection:
+        rows = connection.execute("SELECT number, data FROM entries ORDER BY number").fetchall()
+        for number, data in rows:
+            connection.execute("UPDATE entries SET data = ? WHERE number = ?", (data, len(rows) - 1 - number))
+        connection.execute("UPDATE releases SET entry = 0")
+        connection.execute("UPDATE waivers SET entry = 1")
+        rebuild(folder, connection, load_key(folder / KEY_FOLDER))
+    report = verify_log(folder)
+    assert (set(codes(report)), entries_named(report, "LOG025")[0]) == ({"LOG025"}, 0)
+    assert any("was never granted" in d.because for d in report.diagnostics)
+
+
+def test_a_release_let_in_after_its_waivers_end(tmp_path: Path) -> None:
+    """C-POLICY: verification decides waived verdicts as of the moment of publishing, not of now."""
+    folder, granted = tmp_path / "registry", signed_waiver(waiver())
+    with Registry.create(folder, clock=ticking()) as registry:
+        registry.waive(*granted)
+        registry.publish(waived_submission(granted))
+    with database(folder) as connection:
+        replace_entry(connection, 1, lambda published: replace(published, at="2026-12-20T00:00:00.000000Z"))
+        rebuild(folder, connection, load_key(folder / KEY_FOLDER))
+    report = verify_log(folder)
+    assert set(codes(report)) == {"LOG025"}
+    assert any("expired on 2026-12-20T00:00:00Z" in d.because for d in report.diagnostics)
+
+
+def test_an_approval_by_the_author_that_was_slipped_in(folder: Path) -> None:
+    """R-AUTH: LOG027, an approval signed with the key of the evidence, in a log signed anew with the registry's key."""
+    envelope, signer = signed_decision(
+        Decision(NODE, "1.0.0", entry(folder, 0).evidence, Status.APPROVED, 1, "x"), AUTHOR
+    )
+    with database(folder) as connection:
+        (data,) = connection.execute("SELECT data FROM entries WHERE number = 3").fetchone()
+        old = read(data)
+        assert isinstance(old, Decided)
+        new = replace(old, envelope=put_blob(folder, connection, envelope), signer=signer, reason="x")
+        connection.execute("UPDATE entries SET data = ? WHERE number = 3", (write(new),))
+        drop_blob(folder, connection, old.envelope)
+        rebuild(folder, connection, load_key(folder / KEY_FOLDER))
+    report = verify_log(folder)
+    assert (codes(report), entries_named(report, "LOG027")) == (["LOG027"], [3])

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 
 from certify import __version__
@@ -42,6 +41,9 @@ RegistryPath = Annotated[
 DEFAULT_REGISTRY = Path(".certify/registry")
 REPORTS = Path(".certify/reports")
 
+# Some releases of typer come with a copy of click of their own; this finds the class that the one in use raises.
+_WRONG_CALL: type[Exception] = next(each for each in typer.BadParameter.__mro__ if each.__name__ == "ClickException")
+
 
 def run(arguments: list[str]) -> int:
     """Run one command; gives its exit status and prints every error as a diagnostic."""
@@ -52,12 +54,13 @@ def run(arguments: list[str]) -> int:
         result = app(arguments, standalone_mode=False)
     except RequestError as error:
         return _fail(output, error.diagnostics, Status.WRONG_REQUEST)
-    except click.exceptions.NoArgsIsHelpError as error:
-        output.errors.print(error.format_message())
-        return Status.WRONG_REQUEST
-    except click.ClickException as error:
-        return _fail(output, (Diagnostic(CLI001, error.format_message(), fix=CLI001.advice),), Status.WRONG_REQUEST)
-    except (click.Abort, KeyboardInterrupt):
+    except _WRONG_CALL as error:
+        message = error.format_message()  # type: ignore[attr-defined]  # what all of its kind have
+        if type(error).__name__ == "NoArgsIsHelpError":
+            output.errors.print(message)
+            return Status.WRONG_REQUEST
+        return _fail(output, (Diagnostic(CLI001, message, fix=CLI001.advice),), Status.WRONG_REQUEST)
+    except (typer.Abort, KeyboardInterrupt):
         output.errors.print("stopped; nothing was published")
         return 130
     except BrokenPipeError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from certify import certification as pipeline
 from certify.certification import Certification
@@ -12,13 +11,18 @@ from certify.cli.output import Output
 from certify.cli.progress import TerminalProgress
 from certify.evidence.keys import KeyPair, default_folder, load_key, new_key
 from certify.evidence.verdict import Failed, Unknown, name
+from certify.manifest.loader import load
 from certify.policy.policies import load_policies
-from certify.registry.registry import Registry
+from certify.policy.waivers import SignedWaiver
+from certify.registry import founding
+from certify.registry.errors import Refused
+from certify.registry.registry import Registry, StoredWaiver
 from certify.registry.submission import Receipt, Submission
 from certify.report import render
-from certify_spec.diagnostics import Diagnostic, RequestError, Rule
+from certify_spec.diagnostics import Diagnostic, RequestError, Rule, Severity
 
 CLI005 = Rule("CLI005", "There is no check of that name.", "Use one of the names that the message lists.")
+CLI011 = Rule("CLI011", "A stored waiver does not verify.", "Run `certify registry verify-log`, and waive anew.")
 
 REPORTS = Path(".certify/reports")
 
@@ -57,21 +61,36 @@ def certify(
     ]
     if wrong:
         raise RequestError(*wrong)
-    settings = pipeline.Settings(policies, _waivers(registry, manifest), frozenset(chosen), jobs)
     output = Output(as_json=as_json)
+    settings = pipeline.Settings(policies, _waivers(registry, manifest, output), frozenset(chosen), jobs)
     with TerminalProgress(output.people) as progress:
         found = pipeline.certify(manifest, settings, progress)
     return found, write_report(found)
 
 
-def _waivers(registry: Path, manifest: Path) -> tuple[Any, ...]:
-    """The waivers that the registry holds for this node; none when there is no registry yet."""
-    from certify.manifest.loader import load
+def _waivers(registry: Path, manifest: Path, output: Output) -> tuple[SignedWaiver, ...]:
+    """The node's waivers whose signatures verify; those that do not are named, and cover nothing.
 
-    if not (registry / "registry.db").exists():
+    Which of them cover a finding at this moment is for `certify.policy.waivers` to say: a finding that one just misses
+    tells why.
+    """
+    if not founding.is_made(registry):
         return ()
+    node = load(manifest).node.id
+    verified: list[SignedWaiver] = []
     with Registry.open(registry) as opened:
-        return tuple(stored.waiver for stored in opened.waivers(load(manifest).node.id))
+        for stored in opened.waivers(node):
+            try:
+                verified.append(opened.signed_waiver(stored))
+            except (Refused, RequestError) as error:
+                output.diagnostics([_unverified(stored, error)], errors=True)
+    return tuple(verified)
+
+
+def _unverified(stored: StoredWaiver, error: Refused | RequestError) -> Diagnostic:
+    because = "; ".join(d.message for d in error.diagnostics)
+    message = f"the waiver {stored.id[:16]}… of {stored.waiver.code} does not verify, and covers nothing"
+    return Diagnostic(CLI011, message, because=because, fix=CLI011.advice, severity=Severity.WARNING)
 
 
 def write_report(found: Certification) -> Report:

@@ -51,7 +51,7 @@ class Evidence:
         laboratory: the settings of the laboratory: environment, limits, what it could observe.
         started: when the certification began: RFC 3339 in UTC.
         finished: when it ended.
-        waivers: digests of the waivers that were applied.
+        waivers: digests of the envelopes of the waivers that cover a finding.
 
     Raises:
         ValueError: there is no result, or two results are of one check.

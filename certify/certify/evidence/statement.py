@@ -71,7 +71,7 @@ class Statement:
         policy: the BLAKE3 digest of the policies applied.
         verdict: the name of the verdict over all checks.
         checks: the name of each check's verdict, by the check's id.
-        waivers: digests of the waivers applied.
+        waivers: digests of the envelopes of the waivers that cover a finding.
         finished: when the certification ended, RFC 3339 in UTC.
     """
 

@@ -28,7 +28,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Waived:
-    """Every finding that refuses the node is covered by a valid waiver; `waivers` are their digests."""
+    """Every finding that refuses the node is covered by a valid waiver; `waivers` are the ids of these."""
 
     waivers: tuple[str, ...]
 
@@ -87,7 +87,7 @@ class CheckResult:
         check: the check's id, such as ``C-EFFECTS``.
         verdict: the conclusion.
         findings: what it rests on, errors first; a passed check may carry warnings and notes.
-        measured: numbers and sets that a reader wants to see, with units in their names (``wall_ms``, ``memory_bytes``).
+        measured: numbers and sets that readers want to see, with units in their names (``wall_ms``, ``memory_bytes``).
         artefacts: digests of blobs that belong to it (run records, traces), by name.
         seconds: wall time that the check took.
     """

@@ -2,7 +2,7 @@
 
 - ``registry``: `Registry`, what it is asked and what it changes;
 - ``submission``: what is handed in, and the receipt that is handed back;
-- ``waivers``, ``decisions``, ``versions``, ``times``: the values that people sign, and their parts;
+- ``waivers``, ``decisions``: what people sign;
 - ``entries``: the log's entries, and the tables that follow from them;
 - ``merkle``, ``checkpoint``: the log's tree, and its signed heads;
 - ``envelopes``: what signed envelopes and evidence say;

@@ -12,7 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from certify.codec import encode
+from certify.evidence import dsse
+from certify.evidence.keys import KeyPair, PublicKey
 from certify.registry.entries import Status
+from certify.registry.envelopes import opened, signed_map
 
 PAYLOAD_TYPE: Final = "application/vnd.certify.decision+cbor"
 
@@ -68,3 +72,18 @@ class Decision:
                 return cls(node, release, evidence, Status(status), version, reason)
             case _:
                 raise ValueError("a decision has node, release, evidence, status, version and a reason")
+
+
+def sign(decision: Decision, key: KeyPair) -> bytes:
+    """The decision in a DSSE envelope, as canonical CBOR."""
+    return dsse.sign(PAYLOAD_TYPE, encode(decision.to_data()), key)
+
+
+def read(envelope: bytes, signer: PublicKey) -> Decision:
+    """The decision that `signer` has signed.
+
+    Raises:
+        SignatureMismatchError: no signature of that key.
+        ValueError: the envelope holds something else.
+    """
+    return Decision.from_data(signed_map(opened(envelope, signer), PAYLOAD_TYPE))

@@ -17,12 +17,11 @@ from typing import Any, Final
 
 from certify.codec import EncodingError, decode, encode
 from certify.evidence.keys import PublicKey
-from certify.registry.times import read_time
-from certify.registry.versions import precedence
-from certify.registry.waivers import Waiver
+from certify.policy.waivers import Waiver
+from certify.releases import NODE_ID, precedence
+from certify.times import read_time
 
 SCHEMA: Final = 1
-NODE: Final = re.compile(r"[a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*)*")
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -206,7 +205,7 @@ def _field(name: str, value: Any) -> Any:
         case "release" if isinstance(value, str):
             _or_invalid(precedence, value)
             return value
-        case "node" if isinstance(value, str) and NODE.fullmatch(value):
+        case "node" if isinstance(value, str) and NODE_ID.fullmatch(value):
             return value
         case "reason" if isinstance(value, str):
             return value

@@ -48,6 +48,15 @@ def opened(envelope: bytes, signer: PublicKey) -> Verified:
         raise SignatureMismatchError(_said(error)) from None
 
 
+def signed_by(envelope: bytes, key: PublicKey) -> bool:
+    """Whether `key` is among those that have signed the envelope."""
+    try:
+        opened(envelope, key)
+    except SignatureMismatchError:
+        return False
+    return True
+
+
 def read_evidence(data: bytes) -> Evidence:
     """The evidence in canonical bytes.
 

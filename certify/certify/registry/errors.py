@@ -47,6 +47,9 @@ CONFLICT: Final = Rule("REG026", "the item was changed by somebody else", "look 
 TRANSITION: Final = Rule("REG027", "the status cannot follow on the present one", "docs/registry.md lists the statuses")
 WAIVER: Final = Rule("REG028", "the waiver cannot be accepted", "name one finding, a reason, an owner and an end")
 EVIDENCE: Final = Rule("REG029", "the evidence says something else than the submission", "submit what the checks found")
+SELF_APPROVAL: Final = Rule(
+    "REG030", "a release cannot be approved with the key that signed its evidence", "ask somebody else to look at it"
+)
 
 
 class Refused(Exception):

@@ -10,28 +10,29 @@ Rules this module keeps:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from certify.codec import address
-from certify.evidence.bundle import Evidence
 from certify.evidence.keys import KeyPair, PublicKey
-from certify.evidence.verdict import Waived
+from certify.policy.waivers import Candidate, SignedWaiver, Waiver, WaiverError, out_of_scope
 from certify.registry import checkpoint, decisions, entries, founding, merkle, submission, waivers
 from certify.registry.checkpoint import Checkpoint, CheckpointError, Verifier
 from certify.registry.decisions import Decision
 from certify.registry.disk import Disk
 from certify.registry.entries import Decided, Entry, EntryError, Published, Release, Status, WaiverGranted
-from certify.registry.envelopes import EnvelopeError, opened, read_evidence, signed_map
+from certify.registry.envelopes import SignatureMismatchError, read_evidence, signed_by
 from certify.registry.errors import (
     BLOB_DIGEST,
     DAMAGED,
     EXISTS,
     MALFORMED,
+    SELF_APPROVAL,
     SIGNATURE,
     STATEMENT,
     TAKEN,
@@ -46,8 +47,7 @@ from certify.registry.errors import (
 )
 from certify.registry.store import Reader, SqliteStore, Writer
 from certify.registry.submission import Receipt, Submission
-from certify.registry.times import Clock, system_clock, write_time
-from certify.registry.waivers import Waiver
+from certify.times import Clock, system_clock, write_time
 from certify_spec.diagnostics import RequestError
 
 REPORT = "report"
@@ -220,15 +220,16 @@ class Registry:
             if found is not None:
                 _demand_same_release(found, handed_in)
                 return self._receipt(view, found.entry)
-            self._demand_waivers(view, handed_in)
+            now = self._clock()
+            self._demand_waivers(view, handed_in, now)
             view.put_blobs(handed_in.stored)
-            published = self._published(handed_in)
+            published = _published_at(handed_in, now)
             number = self._append(view, published)
             view.add_release(Release.of(number, published))
             return self._receipt(view, number, appended=True)
 
     def waive(self, envelope: bytes, signer: PublicKey) -> Receipt:
-        """Accept a signed waiver: a DSSE envelope of `waivers.PAYLOAD_TYPE` around ``encode(waiver.to_data())``.
+        """Accept a signed waiver: an envelope that `waivers.sign` gives.
 
         The same envelope again gives the first receipt again.
 
@@ -236,13 +237,9 @@ class Registry:
             Refused: REG021 the signature does not verify, REG022 it is no waiver, REG028 it cannot be accepted.
             RequestError: as `publish`.
         """
-        waiver = _signed(envelope, signer, waivers.PAYLOAD_TYPE, Waiver.from_data)
-        now = self._clock()
-        problems = waiver.problems(now)
-        if not entries.NODE.fullmatch(waiver.node):
-            problems = (*problems, f"{waiver.node!r} is not a node's id")
-        if problems:
-            raise Refused(*(reason(WAIVER, f"the waiver of {waiver.code}: {problem}") for problem in problems))
+        waiver, now = _granted(envelope, signer), self._clock()
+        if why := waivers.untimely(waiver, now):
+            raise Refused(reason(WAIVER, f"the waiver of {waiver.code} cannot be entered", because=why))
         identity = address(envelope)
         with self._store.write() as view:
             known = dict(view.waivers(waiver.node))
@@ -254,14 +251,15 @@ class Registry:
             return self._receipt(view, number, appended=True)
 
     def decide(self, envelope: bytes, signer: PublicKey) -> Receipt:
-        """Carry out a signed decision: a DSSE envelope of `decisions.PAYLOAD_TYPE` around ``encode(to_data())``.
+        """Carry out a signed decision: an envelope that `decisions.sign` gives.
 
         Raises:
             Conflict: REG026, the release is at another version than the decision is based on.
-            Refused: REG021, REG022 as for waivers, or about other evidence; REG027 the status cannot follow.
+            Refused: REG021, REG022 as for waivers, or about other evidence; REG027 the status cannot follow; REG030
+                the approval is by a key that signed the evidence.
             RequestError: REG008 no such release; otherwise as `publish`.
         """
-        decision = _signed(envelope, signer, decisions.PAYLOAD_TYPE, Decision.from_data)
+        decision = _decision(envelope, signer)
         identity = address(envelope)
         with self._store.write() as view:
             found = _existing(view, decision.node, decision.release)
@@ -272,6 +270,8 @@ class Registry:
             if decision.status not in found.status.next:
                 because = f"from {found.status} it can become: {', '.join(sorted(found.status.next)) or 'nothing'}"
                 raise Refused(reason(TRANSITION, f"{found.name} cannot become {decision.status}", because=because))
+            if decision.status is Status.APPROVED:
+                self._demand_other_key(view, found, signer)
             view.put_blobs({identity: envelope})
             number = self._append(
                 view,
@@ -323,9 +323,7 @@ class Registry:
             found = _existing(view, node, release)
             records = [_record(number, data) for number, data in view.entries_of(node)]
             receipt = self._receipt(view, found.entry)
-            published = _entry(view, found.entry).entry
-        if not isinstance(published, Published):
-            raise wrong(DAMAGED, f"log entry {found.entry} did not publish {name}, and the tables say that it did")
+            published = _published(view, found)
         decided = tuple(r for r in records if isinstance(r.entry, Decided) and r.entry.release == release)
         return Shown(found, published, decided, receipt)
 
@@ -378,13 +376,20 @@ class Registry:
 
     def valid_waivers(self, node: str, release: str, subject: str) -> tuple[StoredWaiver, ...]:
         """The waivers that cover this release or this subject now, by the registry's clock."""
-        now = self._clock()
-        covers = (
-            stored
-            for stored in self.waivers(node)
-            if stored.waiver.covers(node=node, release=release, subject=subject, now=now)
-        )
-        return tuple(covers)
+        candidate, now = Candidate(node, release, subject), self._clock()
+        return tuple(stored for stored in self.waivers(node) if not out_of_scope(stored.waiver, candidate, now))
+
+    def signed_waiver(self, stored: StoredWaiver) -> SignedWaiver:
+        """A stored waiver with its envelope, after the signature has been verified again.
+
+        Raises:
+            Refused: REG021 the signature does not verify, REG022 something else was signed than the log says.
+            RequestError: REG008 the envelope is missing, REG023 it was changed.
+        """
+        envelope = self.blob(stored.id)
+        if _granted(envelope, stored.signer) != stored.waiver:
+            raise Refused(reason(STATEMENT, f"the waiver {stored.id} is not the one that was signed"))
+        return SignedWaiver(stored.waiver, envelope, stored.signer.key_id)
 
     def checkpoint(self) -> str | None:
         """The newest signed checkpoint; None while the log is empty. Keep it elsewhere to detect a rollback."""
@@ -469,59 +474,45 @@ class Registry:
             appended=appended,
         )
 
-    def _published(self, handed_in: Submission) -> Published:
-        return Published(
-            at=write_time(self._clock()),
-            node=handed_in.node,
-            release=handed_in.release,
-            subject=handed_in.subject,
-            evidence=handed_in.evidence,
-            envelope=address(handed_in.envelope),
-            signer=handed_in.signer,
-            artefacts=dict(handed_in.artefacts),
-            references=handed_in.references,
-            verdicts=dict(handed_in.verdicts),
-        )
-
-    def _demand_waivers(self, view: Reader, handed_in: Submission) -> None:
-        """Every waiver that the evidence relies on was granted, and covers this release at this moment."""
+    def _demand_waivers(self, view: Reader, handed_in: Submission, now: datetime) -> None:
+        """Every waiver that the evidence names was granted and is valid now, and every waived verdict follows."""
         evidence = read_evidence(handed_in.blobs[handed_in.evidence])
-        known, now = dict(view.waivers(handed_in.node)), self._clock()
-        problems = []
-        for identity in sorted({*evidence.waivers, *_waivers_of(evidence)}):
-            if identity not in known:
-                problems.append(reason(WAIVER, f"the waiver {identity} was never granted for {handed_in.node}"))
-                continue
-            granted = _entry(view, known[identity]).entry
-            if not isinstance(granted, WaiverGranted) or not granted.waiver.covers(
-                node=handed_in.node, release=handed_in.release, subject=handed_in.subject, now=now
-            ):
-                problems.append(reason(WAIVER, f"the waiver {identity} does not cover {handed_in.name} now"))
-        if problems:
-            raise Refused(*problems)
+        numbers, granted = dict(view.waivers(handed_in.node)), {}
+        for identity in evidence.waivers:
+            if identity in numbers:
+                stored = _stored(identity, _entry(view, numbers[identity]))
+                granted[identity] = SignedWaiver(stored.waiver, handed_in.blobs[identity], stored.signer.key_id)
+        if problems := list(waivers.unjustified(evidence, granted, now)):
+            raise Refused(*(reason(WAIVER, f"{handed_in.name}: {problem}") for problem in problems))
+
+    def _demand_other_key(self, view: Reader, found: Release, signer: PublicKey) -> None:
+        """Whoever signed the evidence, alone or with others, does not approve it."""
+        published = _published(view, found)
+        if signer == published.signer or signed_by(self.blob(published.envelope), signer):
+            message = f"{found.name} cannot be approved with key {signer.key_id}"
+            raise Refused(reason(SELF_APPROVAL, message, because="the same key signed its evidence"))
 
 
-_Parsed = TypeVar("_Parsed")
-
-
-def _signed(
-    envelope: bytes, signer: PublicKey, payload_type: str, parse: Callable[[Mapping[str, Any]], _Parsed]
-) -> _Parsed:
-    """What a signed envelope says, read by `parse`."""
+def _decision(envelope: bytes, signer: PublicKey) -> Decision:
+    """The decision in a signed envelope."""
     try:
-        verified = opened(envelope, signer)
-    except EnvelopeError as error:
+        return decisions.read(envelope, signer)
+    except SignatureMismatchError as error:
         raise Refused(reason(SIGNATURE, "the envelope does not verify", because=str(error))) from None
-    try:
-        return parse(signed_map(verified, payload_type))
     except ValueError as error:
-        raise Refused(reason(STATEMENT, f"the envelope holds no {payload_type}", because=str(error))) from None
+        raise Refused(reason(STATEMENT, "the envelope holds no decision", because=str(error))) from None
 
 
-def _waivers_of(evidence: Evidence) -> frozenset[str]:
-    """The waivers that verdicts rest on."""
-    verdicts = [result.verdict for result in evidence.results]
-    return frozenset(waiver for verdict in verdicts if isinstance(verdict, Waived) for waiver in verdict.waivers)
+def _granted(envelope: bytes, signer: PublicKey) -> Waiver:
+    """The waiver in a signed envelope."""
+    try:
+        return waivers.read(envelope, signer).waiver
+    except SignatureMismatchError as error:
+        raise Refused(reason(SIGNATURE, "the envelope does not verify", because=str(error))) from None
+    except WaiverError as error:
+        raise waivers.refusal(error) from None
+    except ValueError as error:
+        raise Refused(reason(STATEMENT, "the envelope holds no waiver", because=str(error))) from None
 
 
 def _demand_same_release(found: Release, handed_in: Submission) -> None:
@@ -540,6 +531,30 @@ def _existing(view: Reader, node: str, release: str) -> Release:
     known = ", ".join(other.release for other in view.releases(node))
     because = f"its releases are: {known}" if known else f"no release of {node} was ever published"
     raise wrong(UNKNOWN_NAME, f"there is no release {node}@{release}", because=because)
+
+
+def _published_at(handed_in: Submission, now: datetime) -> Published:
+    """The entry that lets a submission in."""
+    return Published(
+        at=write_time(now),
+        node=handed_in.node,
+        release=handed_in.release,
+        subject=handed_in.subject,
+        evidence=handed_in.evidence,
+        envelope=address(handed_in.envelope),
+        signer=handed_in.signer,
+        artefacts=dict(handed_in.artefacts),
+        references=handed_in.references,
+        verdicts=dict(handed_in.verdicts),
+    )
+
+
+def _published(view: Reader, found: Release) -> Published:
+    """The entry that let a release in."""
+    entry = _entry(view, found.entry).entry
+    if not isinstance(entry, Published):
+        raise wrong(DAMAGED, f"log entry {found.entry} did not publish {found.name}, and the tables say that it did")
+    return entry
 
 
 def _entry(view: Reader, number: int) -> LogRecord:

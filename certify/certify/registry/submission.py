@@ -20,7 +20,7 @@ from certify.evidence.bundle import Evidence
 from certify.evidence.keys import PublicKey
 from certify.registry import checkpoint, merkle
 from certify.registry.checkpoint import CheckpointError, Verifier
-from certify.registry.entries import DIGEST, NODE
+from certify.registry.entries import DIGEST
 from certify.registry.envelopes import EnvelopeError, demand_statement, opened, read_evidence, verdicts
 from certify.registry.errors import (
     BLOB_DIGEST,
@@ -33,7 +33,7 @@ from certify.registry.errors import (
     reason,
 )
 from certify.registry.merkle import ProofError
-from certify.registry.versions import precedence
+from certify.releases import NODE_ID, precedence
 from certify_spec.diagnostics import Diagnostic
 
 ALLOWED: Final = frozenset({"passed", "waived", "not-applicable"})
@@ -173,7 +173,7 @@ def problems(submission: Submission) -> tuple[Diagnostic, ...]:
 
 
 def _malformed(submission: Submission) -> Iterator[Diagnostic]:
-    if not NODE.fullmatch(submission.node):
+    if not NODE_ID.fullmatch(submission.node):
         yield reason(MALFORMED, f"{submission.node!r} is not a node's id")
     try:
         precedence(submission.release)

@@ -20,18 +20,19 @@ from typing import Any, Final
 from certify.codec import address
 from certify.evidence.bundle import Evidence
 from certify.evidence.keys import PublicKey
+from certify.policy.waivers import SignedWaiver
 from certify.registry import checkpoint, decisions, entries, merkle, waivers
 from certify.registry.checkpoint import CheckpointError, Verifier
 from certify.registry.decisions import Decision
 from certify.registry.disk import BlobFolder, Disk
-from certify.registry.entries import Decided, Entry, EntryError, Ledger, Published, Release, WaiverGranted
+from certify.registry.entries import Decided, Entry, EntryError, Ledger, Published, Release, Status, WaiverGranted
 from certify.registry.envelopes import (
     EnvelopeError,
     SignatureMismatchError,
     demand_statement,
     opened,
     read_evidence,
-    signed_map,
+    signed_by,
     verdicts,
 )
 from certify.registry.errors import NOT_A_REGISTRY, from_system, wrong
@@ -39,7 +40,7 @@ from certify.registry.merkle import Frontier
 from certify.registry.raw import DamageError, RawStorage, Row, load
 from certify.registry.store import DATABASE
 from certify.registry.submission import ALLOWED
-from certify.registry.waivers import Waiver
+from certify.times import read_time
 from certify_spec.diagnostics import Diagnostic, Rule, Severity
 
 _RESTORE: Final = "restore the registry from a backup that verifies"
@@ -66,6 +67,7 @@ FORGED: Final = Rule("LOG023", "an envelope's signature does not verify", _RESTO
 OTHER_STATEMENT: Final = Rule("LOG024", "an envelope does not say what its log entry says", _RESTORE)
 OTHER_EVIDENCE: Final = Rule("LOG025", "the evidence does not say what its log entry says", _RESTORE)
 UNTRUSTED: Final = Rule("LOG026", "an envelope is signed by a key that is not trusted", "find out whose key it is")
+OWN_APPROVAL: Final = Rule("LOG027", "a release was approved with a key that signed its evidence", _RESTORE)
 ROW_MISSING: Final = Rule("LOG030", "a table lacks a row that the log implies", _RESTORE)
 ROW_UNKNOWN: Final = Rule("LOG031", "a table has a row that the log does not imply", _RESTORE)
 ROW_CHANGED: Final = Rule("LOG032", "a table's row says something else than the log", _RESTORE)
@@ -161,6 +163,8 @@ class _Verification:
         self._roots = [merkle.empty_root()]
         self._subtrees: dict[tuple[int, int], bytes] = {}
         self._entries: list[tuple[int, Entry]] = []
+        self._published: dict[tuple[str, str], Published] = {}
+        self._waivers: dict[str, tuple[int, WaiverGranted]] = {}
         self._sizes: dict[str, int] = {}
         self._signatures = 0
         self._newest = ""
@@ -250,6 +254,13 @@ class _Verification:
             )
             return
         self._entries.append((number, entry))
+        match entry:
+            case Published():
+                self._published[entry.node, entry.release] = entry
+            case WaiverGranted():
+                self._waivers[entry.envelope] = (number, entry)
+            case Decided():
+                pass
 
     def _check_subtrees(self) -> None:
         stored = {(level, number): value for level, number, value in self._raw.subtrees}
@@ -370,12 +381,13 @@ class _Verification:
                     if evidence and sbom:
                         demand_statement(verified, evidence, sbom)
                 case WaiverGranted():
-                    _demand_equal(Waiver.from_data(signed_map(verified, waivers.PAYLOAD_TYPE)), entry.waiver)
+                    _demand_equal(waivers.read(envelope, entry.signer).waiver, entry.waiver)
                 case Decided():
                     said = Decision(
                         entry.node, entry.release, entry.evidence, entry.status, entry.version, entry.reason
                     )
-                    _demand_equal(Decision.from_data(signed_map(verified, decisions.PAYLOAD_TYPE)), said)
+                    _demand_equal(decisions.read(envelope, entry.signer), said)
+                    self._check_approver(number, entry)
         except SignatureMismatchError as error:
             self._say(
                 FORGED,
@@ -399,13 +411,35 @@ class _Verification:
         evidence = None
         try:
             evidence = read_evidence(data)
-            problems = list(_evidence_problems(evidence, entry))
+            problems = [*_evidence_problems(evidence, entry), *self._waiver_problems(number, entry, evidence)]
         except EnvelopeError as error:
             problems = [str(error)]
         for problem in problems:
             message = f"the evidence of log entry {number} ({entry.node}@{entry.release}) does not fit it"
             self._say(OTHER_EVIDENCE, message, because=problem, entry=number, node=entry.node)
         return evidence
+
+    def _waiver_problems(self, number: int, entry: Published, evidence: Evidence) -> Iterator[str]:
+        """Waived verdicts that did not follow when the release was let in."""
+        granted: dict[str, SignedWaiver] = {}
+        for identity in evidence.waivers:
+            envelope = self._blob(identity)
+            if envelope is None:
+                return  # that it is missing or changed, or that the log does not name it, has been said
+            before, waiver = self._waivers.get(identity, (number, None))
+            if waiver is not None and before < number and waiver.node == entry.node:
+                granted[identity] = SignedWaiver(waiver.waiver, envelope, waiver.signer.key_id)
+        yield from waivers.unjustified(evidence, granted, read_time(entry.at))
+
+    def _check_approver(self, number: int, entry: Decided) -> None:
+        """No self-approval: whoever signed the evidence has not approved it."""
+        published = self._published[entry.node, entry.release]
+        envelope = self._blob(published.envelope)
+        if entry.status is Status.APPROVED and (
+            entry.signer == published.signer or (envelope is not None and signed_by(envelope, entry.signer))
+        ):
+            message = f"{entry.node}@{entry.release} was approved with a key that signed its evidence"
+            self._say(OWN_APPROVAL, message, because=f"key {entry.signer.key_id}", entry=number, node=entry.node)
 
     def _check_rows(self) -> None:
         if len(self._entries) != len(self._raw.entries):

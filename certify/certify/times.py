@@ -27,6 +27,15 @@ def write_time(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def write_seconds(moment: datetime) -> str:
+    """The moment as text, to the second; a fraction of a second is dropped.
+
+    Raises:
+        ValueError: the moment has no time zone.
+    """
+    return write_time(moment).partition(".")[0] + "Z"
+
+
 def read_time(text: str) -> datetime:
     """The moment that the text names.
 
