@@ -8,7 +8,7 @@ rank cannot fall for ever and helpful actions are fair, the goal must come.
 Rules this module keeps:
 
 - an action counts as helpful only if the scheduler is fair to it;
-- the arguments of a helpful action do not depend on the state, so that fairness to one instance of it applies.
+- the arguments of a helpful action stay the same until the rank falls, so that fairness to one instance of it applies.
 """
 
 from __future__ import annotations
@@ -32,9 +32,6 @@ def objection(specification: m.Specification, progress: m.Progress) -> str:
         action = specification.actions[helpful.action]
         if action.fairness is m.Fairness.NONE:
             return f"`{action.name}` helps only if it is taken, and nothing says that it is `fair`"
-        for argument in helpful.arguments or ():
-            if analysis.variables_read(argument, specification.definitions):
-                return f"the arguments of the helpful `{action.name}` depend on the state"
     return ""
 
 
@@ -115,18 +112,25 @@ class _Ranked:
     def never_grows(self, action: m.Action) -> Obligation:
         arguments = self._frame.arguments(action)
         after = self._frame.after(action, self._state, arguments)
-        # With a single helpful action, that it stays enabled follows from its being enabled while the goal is awaited.
-        several = len(self._ranking.helpful) > 1
-        stays = [
-            t.implies(self._helps(helpful, self._state), self._helps(helpful, after))
-            for helpful in (self._ranking.helpful if several else ())
-        ]
+        stays = [self._keeps_helping(helpful, after) for helpful in self._ranking.helpful]
         same = t.and_(
             *(t.equal(a, b) for a, b in zip(self._ranks(after), self._ranks(self._state), strict=True)), *stays
         )
         claim = self._onwards(after, t.or_(self._lower(after), same))
         given = [*self._waiting(), self._frame.guard(action, self._state, arguments), *self._frame.set_facts(after)]
         return self._obligation(action.name, "(the rank does not grow)", given, claim)
+
+    def _keeps_helping(self, helpful: m.Helpful, after: State) -> Term:
+        """That an action that helps goes on helping, in the same instance."""
+        definitions = self._specification.definitions
+        read = [a for a in helpful.arguments or () if analysis.variables_read(a, definitions)]
+        if len(self._ranking.helpful) == 1 and not read:
+            # That it stays enabled follows from its being enabled wherever the goal is awaited.
+            return t.TRUE
+        now, then = (Surroundings(state, bound=self._bound) for state in (self._state, after))
+        encoder = self._frame.encoder
+        same = [encoder.equal(a.type, encoder.value(a, now), encoder.value(a, then)) for a in read]
+        return t.implies(self._helps(helpful, self._state), t.and_(self._helps(helpful, after), *same))
 
     def falls(self, helpful: m.Helpful) -> Obligation:
         action = self._specification.actions[helpful.action]
