@@ -402,6 +402,24 @@ def _sanity_goals(specification: m.Specification) -> Iterator[tuple[Goal, str, P
         yield Goal(f"premise of {name}", state=premise, wanted=True), "premise", place, ""
 
 
+def finite_sizes(specification: m.Specification, size: int = 2) -> dict[str, int]:
+    """The sizes of the sorts in searches: those of the first declared instance, `size` for the rest."""
+    instance = next(iter(specification.instances.values()), None)
+    return dict.fromkeys(specification.sorts, size) | dict(instance.sizes if instance else {})
+
+
+def search(specification: m.Specification, name: str, session: Session) -> Trace | NotFound:
+    """The shortest run that breaks a property of states or steps, without any attempt to prove it.
+
+    Raises:
+        KeyError: there is no such property.
+        DisagreementError: the interpreter does not replay the run.
+    """
+    goals = {claim.name: claim.goal for claim in claims(specification) if claim.goal is not None}
+    unrolling = Unrolling(specification, finite_sizes(specification, session.settings.size))
+    return shortest(unrolling, goals[name], session.ask, session.settings.steps, session.settings.slow)
+
+
 def verify(
     specification: m.Specification,
     solvers: Solvers,
@@ -420,6 +438,5 @@ def verify(
         DisagreementError: two readings of the specification contradict each other; a fault of this program.
     """
     chosen = settings or Settings()
-    instance = next(iter(specification.instances.values()), None)
-    sizes = dict.fromkeys(specification.sorts, chosen.size) | dict(instance.sizes if instance else {})
+    sizes = finite_sizes(specification, chosen.size)
     return _Verification(specification, Session(solvers, chosen, cache), sizes).run()
