@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+import typing_extensions
 from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
 
 _CONTEXT_NAMES: Final = {"Context"}
@@ -191,8 +192,8 @@ def _input_type(
     if len(names) == 1:
         return hints[names[0]]
     optional = {name for name in names if signature.parameters[name].default is not inspect.Parameter.empty}
-    fields = {name: typing.NotRequired[hints[name]] if name in optional else hints[name] for name in names}
-    return typing.TypedDict(f"{entry.partition(':')[2]}_input", fields)  # type: ignore[operator]  # made at run time
+    fields = {name: typing_extensions.NotRequired[hints[name]] if name in optional else hints[name] for name in names}
+    return typing_extensions.TypedDict(f"{entry.partition(':')[2]}_input", fields)  # type: ignore[operator]  # made at run time
 
 
 def _adapter(kind: Any, entry: str, role: str, where: tuple[str, int]) -> TypeAdapter[Any]:
