@@ -447,3 +447,17 @@ def test_every_fast_function_has_equations() -> None:
     x, y = ex.local(-1, "x", NAT), ex.local(-2, "y", NAT)
     for name in literals.OPERATIONS:
         assert literals.equations(name, x, y)
+
+
+def test_equalities_found_twice_do_not_tie_a_knot() -> None:
+    """Noting an equality whose sides were joined meanwhile leaves the record of equalities free of cycles."""
+
+    def work() -> bool:
+        checker = Checker(world(), budget())
+        x, y = ex.local(-1, "x", NAT), ex.local(-2, "y", NAT)
+        for _ in range(3):
+            checker._remember(x, y, answer=True)
+            checker._remember(y, x, answer=True)
+        return checker.equal(x, y)
+
+    assert run_deep(work)

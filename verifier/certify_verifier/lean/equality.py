@@ -16,6 +16,7 @@ from certify_verifier.lean import exprs as ex
 from certify_verifier.lean import levels, literals
 from certify_verifier.lean.environment import Constructor, Environment
 from certify_verifier.lean.exprs import App, BVar, Const, Expr, Lam, Local, NatLit, Pi, Proj, Sort, StrLit
+from certify_verifier.lean.levels import Level
 from certify_verifier.lean.reduce import Budget, Reducer
 from certify_verifier.lean.terms import instantiate
 
@@ -63,7 +64,7 @@ class Equality(Reducer):
     def _quick(self, left: Expr, right: Expr) -> bool | None:
         """The answer where the forms alone decide."""
         if isinstance(left, Sort) and isinstance(right, Sort):
-            return levels.equal(left.level, right.level)
+            return self.same_level(left.level, right.level)
         if (isinstance(left, Lam) and isinstance(right, Lam)) or (isinstance(left, Pi) and isinstance(right, Pi)):
             return self._equal_bindings(left, right)
         if isinstance(left, NatLit) and isinstance(right, NatLit):
@@ -85,7 +86,9 @@ class Equality(Reducer):
 
     def _remember(self, left: Expr, right: Expr, answer: bool) -> bool:
         if answer:
-            self._parent[self._root(left)] = self._root(right)
+            above, below = self._root(right), self._root(left)
+            if above is not below:  # comparing may have joined them already
+                self._parent[below] = above
         else:
             self._different.add((left, right))
         return answer
@@ -149,9 +152,16 @@ class Equality(Reducer):
             return a.index == b.index and a.type_name == b.type_name and self.equal(a.struct, b.struct)
         return False
 
-    @staticmethod
-    def _equal_levels(a: Const, b: Const) -> bool:
-        return len(a.levels) == len(b.levels) and all(map(levels.equal, a.levels, b.levels))
+    def same_level(self, a: Level, b: Level) -> bool:
+        """Whether two universes are equal."""
+        return levels.equal(a, b)
+
+    def height_of(self, head: Expr) -> int | None:
+        """How early a head unfolds against another, `None` when it does not unfold."""
+        return self.environment.height_of(head)
+
+    def _equal_levels(self, a: Const, b: Const) -> bool:
+        return len(a.levels) == len(b.levels) and all(map(self.same_level, a.levels, b.levels))
 
     def _proof_irrelevance(self, a: Expr, b: Expr) -> bool | None:
         """Two proofs are equal when they prove equal propositions."""
@@ -176,8 +186,8 @@ class Equality(Reducer):
                 if number is not None:
                     return self.equal(a, number), a, b
             head_a, head_b = ex.head_of(a), ex.head_of(b)
-            height_a = self.environment.height_of(head_a)
-            height_b = self.environment.height_of(head_b)
+            height_a = self.height_of(head_a)
+            height_b = self.height_of(head_b)
             if height_a is None and height_b is None:
                 return None, a, b
             self.budget.spend()

@@ -148,10 +148,10 @@ class _Line:
         column = self.text.find(json.dumps(key, ensure_ascii=False)) + 1 if key else 1
         return _Malformed(rule, message, Place(self.file, self.number, max(column, 1)))
 
-    def parse(self) -> dict[str, Any]:
+    def parse(self, decoder: json.JSONDecoder) -> dict[str, Any]:
         """The line as one JSON object."""
         try:
-            value = json.loads(self.text, object_pairs_hook=self._object, parse_float=self._no_float)
+            value = decoder.decode(self.text)
         except json.JSONDecodeError as error:
             place = Place(self.file, self.number, error.colno)
             raise _Malformed(rules.NOT_JSON, f"this is no JSON: {error.msg}", place) from error
@@ -161,7 +161,8 @@ class _Line:
             raise self.fail(rules.NOT_JSON, "a line is one JSON object")
         return value
 
-    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        """The pairs of a JSON object as a map; a key that stands twice is refused."""
         found = dict(pairs)
         if len(found) != len(pairs):
             seen: set[str] = set()
@@ -169,7 +170,8 @@ class _Line:
             raise self.fail(rules.DUPLICATE_KEY, f"the key `{twice}` stands twice", twice)
         return found
 
-    def _no_float(self, text: str) -> Any:
+    def no_float(self, text: str) -> Any:
+        """Refuse a number that is not whole."""
         raise self.fail(rules.BAD_FIELD, f"{text} is no whole number")
 
     def fields(self, value: Any, wanted: tuple[str, ...], what: str) -> dict[str, Any]:
@@ -243,6 +245,7 @@ class _Reader:
         lines = data.split(b"\n")
         if lines[-1] == b"":
             lines.pop()
+        decoder = json.JSONDecoder(object_pairs_hook=self._object, parse_float=self._no_float)
         for number, raw in enumerate(lines or [b""], start=1):
             try:
                 text = raw.decode("utf-8")
@@ -250,12 +253,18 @@ class _Reader:
                 place = Place(self.file, number, error.start + 1)
                 raise _Malformed(rules.NOT_JSON, "this line is not UTF-8", place) from error
             self.line = _Line(text, self.file, number)
-            value = self.line.parse()
+            value = self.line.parse(decoder)
             if number == 1:
                 self._meta(value)
             else:
                 for item in self._item(value):
                     yield item, Place(self.file, number, 1)
+
+    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        return self.line.object(pairs)
+
+    def _no_float(self, text: str) -> Any:
+        return self.line.no_float(text)
 
     def _meta(self, value: dict[str, Any]) -> None:
         line = self.line

@@ -21,10 +21,10 @@ from certify_verifier.lean import exprs as ex
 from certify_verifier.lean import levels, rules
 from certify_verifier.lean.environment import Constant, Constructor, Environment, Inductive, Recursor, RecursorRule
 from certify_verifier.lean.errors import Refused
-from certify_verifier.lean.exprs import Const, Expr, Local, Pi, Sort
+from certify_verifier.lean.exprs import Binder, Const, Expr, Local, Pi, Sort
 from certify_verifier.lean.infer import Checker
 from certify_verifier.lean.levels import Level
-from certify_verifier.lean.names import Name, child
+from certify_verifier.lean.names import Name, child, last_of
 from certify_verifier.lean.reduce import Budget
 from certify_verifier.lean.show import show
 from certify_verifier.lean.terms import instantiate, lambdas, mentions, products
@@ -77,6 +77,7 @@ class _Case:
     universes: list[Level]
     indices: list[Expr]
     recursive: list[_RecursiveField]
+    infos: list[Binder]
 
 
 class _Builder:
@@ -188,7 +189,7 @@ class _Builder:
                     rules.CONSTRUCTOR_PARAMETERS, f"`{name}` does not start with its type's parameter `{param.name}`"
                 )
             rest = instantiate(rest.body, [param])
-        case = _Case(name, owner, [], [], [], [])
+        case = _Case(name, owner, [], [], [], [], [])
         while isinstance(rest, Pi):
             self._check_field(case, rest)
             rest = instantiate(rest.body, [case.fields[-1]])
@@ -215,6 +216,7 @@ class _Builder:
         field = checker.fresh(rest.name, rest.type)
         case.fields.append(field)
         case.universes.append(universe)
+        case.infos.append(rest.info)
         recursive = self._as_recursive(field)
         if recursive is not None:
             case.recursive.append(recursive)
@@ -301,7 +303,7 @@ class _Builder:
                 Recursor(
                     name=child(family.spec.name, "rec"),
                     levels=names,
-                    type=products([*prefix, *family.indices, major], result),
+                    type=products([*prefix, *family.indices, major], result, self._recursor_binders(family)),
                     inductive=family.spec.name,
                     num_params=len(self.params),
                     num_indices=len(family.indices),
@@ -316,6 +318,13 @@ class _Builder:
                 )
             )
         return found
+
+    def _recursor_binders(self, family: _Family) -> list[Binder]:
+        """How a recursor's arguments are given: cases and the value written out, everything else found."""
+        motive = Binder.IMPLICIT if self.cases else Binder.DEFAULT
+        found = [Binder.IMPLICIT] * len(self.params) + [motive] * len(self.families)
+        found += [Binder.DEFAULT] * len(self.cases)
+        return [*found, *([Binder.IMPLICIT] * len(family.indices)), Binder.DEFAULT]
 
     def _is_k(self) -> bool:
         return (
@@ -342,7 +351,8 @@ class _Builder:
             hypotheses.append(self.checker.fresh(f"{field.field.name}_ih", type_))
         made = ex.apply(ex.const(case.name, self.levels), [*self.params, *case.fields])
         result = ex.apply(motives[case.owner], [*case.indices, made])
-        return self.checker.fresh(case.name.rpartition(".")[2], products([*case.fields, *hypotheses], result))
+        infos = [*case.infos, *([Binder.DEFAULT] * len(hypotheses))]
+        return self.checker.fresh(last_of(case.name), products([*case.fields, *hypotheses], result, infos))
 
     def _rule(self, case: _Case, minor: Local, prefix: Sequence[Local], heads: Sequence[Expr]) -> RecursorRule:
         calls = [

@@ -14,7 +14,8 @@ from certify_verifier.lean import exprs as ex
 from certify_verifier.lean import levels, rules
 from certify_verifier.lean.environment import Environment, Inductive, Quotient, QuotPart
 from certify_verifier.lean.errors import Refused
-from certify_verifier.lean.exprs import Expr
+from certify_verifier.lean.exprs import Binder, Expr
+from certify_verifier.lean.inductive import InductiveSpec, TypeSpec
 from certify_verifier.lean.levels import Level
 from certify_verifier.lean.names import Name
 from certify_verifier.lean.terms import products, same, substitute_levels
@@ -40,10 +41,11 @@ def _type_of(part: QuotPart, u: Level, v: Level) -> Expr:
     r = ex.local(-4, "r", products([a, b], ex.PROP))
     quot = ex.apply(ex.const("Quot", [u]), [alpha, r])
     made = ex.apply(ex.const("Quot.mk", [u]), [alpha, r, a])
+    hidden, shown = Binder.IMPLICIT, Binder.DEFAULT
     if part is QuotPart.TYPE:
-        return products([alpha, r], ex.sort(u))
+        return products([alpha, r], ex.sort(u), [hidden, shown])
     if part is QuotPart.MAKE:
-        return products([alpha, r, a], quot)
+        return products([alpha, r, a], quot, [hidden, shown, shown])
     q = ex.local(-5, "q", quot)
     if part is QuotPart.LIFT:
         beta = ex.local(-6, "β", ex.sort(v))
@@ -51,10 +53,21 @@ def _type_of(part: QuotPart, u: Level, v: Level) -> Expr:
         related = ex.local(-8, "h", ex.apply(r, [a, b]))
         equation = ex.apply(ex.const("Eq", [v]), [beta, ex.app(f, a), ex.app(f, b)])
         respects = ex.local(-9, "respects", products([a, b, related], equation))
-        return products([alpha, r, beta, f, respects, q], beta)
+        return products([alpha, r, beta, f, respects, q], beta, [hidden, hidden, hidden, shown, shown, shown])
     motive = ex.local(-10, "motive", products([q], ex.PROP))
     minor = ex.local(-11, "mk", products([a], ex.app(motive, made)))
-    return products([alpha, r, motive, minor, q], ex.app(motive, q))
+    return products([alpha, r, motive, minor, q], ex.app(motive, q), [hidden, hidden, hidden, shown, shown])
+
+
+def equality() -> InductiveSpec:
+    """Equality as Lean declares it: `Eq.refl` takes its value written out."""
+    u = levels.param("u")
+    alpha = ex.local(-1, "α", ex.sort(u))
+    a = ex.local(-2, "a", alpha)
+    b = ex.local(-3, "a", alpha)
+    type_ = products([alpha, a, b], ex.PROP, [Binder.IMPLICIT, Binder.DEFAULT, Binder.DEFAULT])
+    refl = products([alpha, a], ex.apply(ex.const("Eq", [u]), [alpha, a, a]), [Binder.IMPLICIT, Binder.DEFAULT])
+    return InductiveSpec(("u",), 2, (TypeSpec("Eq", type_, (("Eq.refl", refl),)),))
 
 
 def check(given: Quotient, environment: Environment) -> None:

@@ -134,7 +134,7 @@ class Reducer(ABC):
             if isinstance(head, Const):
                 value = self.environment.value_of(head)
                 if value is not None:
-                    return _beta(value, ex.unapply(e)[1])
+                    return beta(value, ex.unapply(e)[1])
         return None
 
     def compute_nat(self, e: Expr) -> Expr | None:
@@ -166,10 +166,10 @@ class Reducer(ABC):
     def _reduce_application(self, e: Expr, *, cheap: bool) -> Expr | None:
         head, args = ex.unapply(e)
         if isinstance(head, Lam):
-            return _beta(head, args)
+            return beta(head, args)
         if isinstance(head, _REDUCIBLE):
             reduced = self.whnf_core(head, cheap=cheap)
-            return None if reduced is head else _beta(reduced, args)
+            return None if reduced is head else beta(reduced, args)
         if isinstance(head, Const):
             constant = self.environment.constants.get(head.name)
             if isinstance(constant, Recursor):
@@ -215,7 +215,7 @@ class Reducer(ABC):
         maker = self.environment.constants.get(head.name)
         if not isinstance(maker, Quotient) or maker.part is not QuotPart.MAKE:
             return None
-        return _beta(ex.app(args[function], made[2]), args[major + 1 :])
+        return beta(ex.app(args[function], made[2]), args[major + 1 :])
 
     def _reduce_recursor(self, recursor: Recursor, head: Const, args: list[Expr]) -> Expr | None:
         place = recursor.major
@@ -236,7 +236,7 @@ class Reducer(ABC):
         value = substitute_levels(rule.value, dict(zip(recursor.levels, head.levels, strict=True)))
         kept = recursor.num_params + recursor.num_motives + recursor.num_minors
         own = fields[len(fields) - rule.num_fields :] if rule.num_fields else []
-        return _beta(value, [*args[:kept], *own, *args[place + 1 :]])
+        return beta(value, [*args[:kept], *own, *args[place + 1 :]])
 
     @staticmethod
     def _rule(recursor: Recursor, head: Expr) -> RecursorRule | None:
@@ -286,7 +286,7 @@ class Reducer(ABC):
         return isinstance(universe, Sort) and not universe.level.has_meta and levels.is_zero(universe.level)
 
 
-def _beta(fn: Expr, args: list[Expr]) -> Expr:
+def beta(fn: Expr, args: list[Expr]) -> Expr:
     """The function applied, as many arguments as it has lambdas put in at once."""
     taken = 0
     body = fn

@@ -62,3 +62,23 @@ AXIOM_STATEMENT: Final = Rule("LEAN242", "An axiom with a standard name states s
 UNEXPECTED_AXIOM: Final = Rule("LEAN243", "A theorem rests on an axiom that is not allowed.", "Prove it instead.")
 SORRY: Final = Rule("LEAN244", "A theorem rests on `sorry`.", "Finish the proof.")
 RESTS_ON_REFUSED: Final = Rule("LEAN245", "A declaration rests on one that was not accepted.")
+
+SOURCE_UNREADABLE: Final = Rule("LEAN300", "The source file cannot be read.", "Give the path of a readable UTF-8 file.")
+BAD_TOKEN: Final = Rule("LEAN301", "The source has a character or token that Lean does not have here.")
+BAD_SYNTAX: Final = Rule("LEAN302", "The source does not follow the grammar.")
+UNKNOWN_NAME: Final = Rule("LEAN303", "A name is used that nothing in scope has.")
+AMBIGUOUS_NAME: Final = Rule("LEAN304", "A name has two meanings here.", "Write the name in full.")
+TYPE_MISMATCH: Final = Rule("LEAN305", "A term has another type than is wanted here.")
+CANNOT_INFER: Final = Rule("LEAN306", "Something left out cannot be inferred.", "Write it out, or add a type.")
+MISSING_CASE: Final = Rule("LEAN307", "A match does not cover every case.", "Add the missing alternative.")
+REDUNDANT_CASE: Final = Rule("LEAN308", "An alternative of a match is never reached.", "Remove it.")
+NOT_STRUCTURAL: Final = Rule(
+    "LEAN309",
+    "A definition calls itself on something that is not a direct part of the argument it matches on.",
+    "Recurse on a field of the matched constructor.",
+)
+SORRY_SOURCE: Final = Rule("LEAN310", "The source has a `sorry`.", "Finish the proof.")
+BAD_PATTERN: Final = Rule("LEAN311", "A pattern does not fit the type of what is matched.")
+NOT_APPLICABLE: Final = Rule("LEAN312", "Arguments are given that the function does not take.")
+BAD_ELIMINATION: Final = Rule("LEAN313", "A match takes data out of a proof.")
+BAD_COMMAND: Final = Rule("LEAN314", "A command does not fit here.")

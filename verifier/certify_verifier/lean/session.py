@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from typing import Final, TypeVar
 
 from certify_spec.diagnostics import Diagnostic, Place, Rule
@@ -50,14 +51,17 @@ _T = TypeVar("_T")
 Item = Constant | InductiveClaim | InductiveSpec
 
 
-def run_deep(work: Callable[[], _T]) -> _T:
-    """Run work in a thread with a deep stack; terms made meanwhile are forgotten, so give back plain values."""
+def run_deep(work: Callable[[], _T], *, keep: bool = False) -> _T:
+    """Run work in a thread with a deep stack.
+
+    Terms made meanwhile are forgotten, so give back plain values; with `keep` they stay as long as the process.
+    """
     results: list[_T] = []
     failures: list[BaseException] = []
 
     def run() -> None:
         try:
-            with ex.scope():
+            with nullcontext() if keep else ex.scope():
                 results.append(work())
         except BaseException as failure:
             failures.append(failure)
@@ -96,6 +100,14 @@ class Session:
         self._limit = steps
         self._rests_on: dict[Name, frozenset[Name]] = {}
         self._failed: dict[Name, LeanVerdict] = {}
+
+    def continued(self, *, allowed: frozenset[Name], steps: int) -> Session:
+        """A session that knows what this one declared, and reports none of it."""
+        session = Session(self.file, allowed=allowed, steps=steps)
+        session.environment = self.environment.copy()
+        session._rests_on = dict(self._rests_on)
+        session._failed = dict(self._failed)
+        return session
 
     def check(self, item: Item, place: Place, sentence: str = "") -> Entry:
         """Judge one declaration and remember the verdict."""
