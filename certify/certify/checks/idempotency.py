@@ -203,8 +203,11 @@ class _Inquiry:
         if idempotency is None or not self.fit:
             return
         name = self.fit[0]
-        self._judge(self.trials.attempt([schedules.retained(name, idempotency.retention)]))
-        forgotten = self.trials.attempt([schedules.expired(name, idempotency.retention)])[0]
+        retention, gap = idempotency.retention, self.trials.gap
+        kept, forgotten = self.trials.attempt(
+            [schedules.retained(name, retention, gap), schedules.expired(name, retention, gap)]
+        )
+        self._judge([kept])
         if forgotten.difference or forgotten.raised:
             self._remember(EXPIRES, forgotten)
 

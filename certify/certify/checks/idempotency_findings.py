@@ -27,7 +27,7 @@ from certify.checks.idempotency_rules import (
 from certify.checks.schedules import Kind, Schedule
 from certify.checks.trials import Trial, Trials
 from certify.checks.workbench import Workbench
-from certify.laboratory.record import Delivery, Plan, RunRecord
+from certify.laboratory.record import Delivery, Interrupt, Plan, RunRecord
 from certify.manifest import positions
 from certify_spec.diagnostics import Diagnostic, Note, Place, Rule, Severity
 
@@ -255,15 +255,23 @@ class _Located:
         place = blame.writing_line(self.detail, self.last)
         if place is not None:
             return place
-        count = self.detail.effectful_calls[self.last] if self.last < len(self.detail.effectful_calls) else 0
-        if count:
-            last = replace(self.schedule.steps[self.last], at=min(1, count - 1), action="crash")
-            stopped = replace(self.schedule, steps=(*self.schedule.steps[:-1], last))
-            died = self.trials.closely(stopped.plan(self.trials.bench.fixtures))
-            point = blame.interrupted(died, self.detail, self.last, self.last)
-            if point.doing or point.done:
-                return point.doing or point.done or entry(self.trials.bench)
+        plan = self.schedule.plan(self.trials.bench.fixtures)
+        place = _last_effect(self.trials, plan, self.detail)
+        if place is not None:
+            return place
         return blame.opening_line(self.detail, self.last) or entry(self.trials.bench)
+
+
+def _last_effect(trials: Trials, plan: Plan, through: RunRecord) -> Place | None:
+    """The line of the last delivery's last effectful system call: the delivery is killed there, to see where it is."""
+    last = len(plan.deliveries) - 1
+    count = through.effectful_calls[last] if last < len(through.effectful_calls) else 0
+    if not count:
+        return None
+    dying = replace(plan.deliveries[last], interrupt=Interrupt(count - 1, "crash"))
+    died = trials.closely(replace(plan, deliveries=(*plan.deliveries[:-1], dying)))
+    point = blame.interrupted(died, through, last, last)
+    return point.doing or point.done
 
 
 # -- collisions --------------------------------------------------------------------------------------------------------
@@ -313,6 +321,10 @@ def _in_code(trials: Trials, collision: Collision) -> Place:
         place = blame.shared_derivation(first, alone, collision.shared, (0, 0))
         if place is not None:
             return place
-    both = trials.closely(Plan((Delivery(collision.first), Delivery(collision.second, later=trials.gap))))
+    plan = Plan((Delivery(collision.first), Delivery(collision.second, later=trials.gap)))
+    both = trials.closely(plan)
     parted = blame.parting(blame.own_steps(alone, 0), blame.own_steps(both, 1))
-    return parted or blame.writing_line(both, 1) or entry(bench)
+    if parted is not None:
+        return parted
+    written = blame.writing_line(both, 1) or _last_effect(trials, Plan((Delivery(collision.second),)), alone)
+    return written or entry(bench)

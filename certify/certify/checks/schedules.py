@@ -26,11 +26,11 @@ APART: Final = 61
 """Seconds between two deliveries that follow each other; less when the manifest remembers for less."""
 PAIR_RUNS: Final = 64
 """Pairs of crash points are all run when there are no more than this."""
-PAIR_SAMPLE: Final = 24
+PAIR_SAMPLE: Final = 16
 """With more pairs than that, so many are drawn."""
 REORDER_PAIRS: Final = 4
 """Pairs of messages whose orders are all run; with more pairs than that, so many are drawn."""
-OVERTAKEN_RUNS: Final = 24
+OVERTAKEN_RUNS: Final = 16
 """Runs for a crash whose redelivery is overtaken by another message; with more positions, so many are drawn."""
 FIELD_LIMIT: Final = 24
 """Input fields whose influence on the effects is tried out; with more fields than that, so many are drawn."""
@@ -119,7 +119,9 @@ class Schedule:
         if self.lost is not None and position == 0:
             lost = f"; lose the answer of `{self.lost[0]}` to request {self.lost[1] + 1}"
         crash = f"; crash {beside}" if step.at is not None else ""
-        late = f" {step.later} s later" if self.kind in {Kind.RETAINED, Kind.EXPIRED} and step.later else ""
+        late = ""
+        if self.kind in {Kind.RETAINED, Kind.EXPIRED} and position:
+            late = f" {step.later - self.steps[0].later} s later"
         return f"deliver `{step.fixture}`{again}{late}{lost}{crash}"
 
 
@@ -194,14 +196,16 @@ def settled(schedule: Schedule) -> Schedule:
     )
 
 
-def retained(name: str, retention: float) -> Schedule:
+def retained(name: str, retention: float, gap: int) -> Schedule:
     """The message again just before its key may be forgotten."""
-    return Schedule(Kind.RETAINED, (Step(name), Step(name, later=max(0, int(retention) - 1))), ((name,),))
+    return Schedule(
+        Kind.RETAINED, (Step(name, later=gap), Step(name, later=gap + max(1, int(retention) - 1))), ((name,),)
+    )
 
 
-def expired(name: str, retention: float) -> Schedule:
+def expired(name: str, retention: float, gap: int) -> Schedule:
     """The message again when its key may be forgotten."""
-    return Schedule(Kind.EXPIRED, (Step(name), Step(name, later=int(retention) + 2)), ((name,),))
+    return Schedule(Kind.EXPIRED, (Step(name, later=gap), Step(name, later=gap + int(retention) + 2)), ((name,),))
 
 
 def pairs(names: Sequence[str]) -> list[tuple[str, str]]:
