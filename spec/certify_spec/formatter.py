@@ -108,6 +108,8 @@ def _place(token: Token, line: _Line, layout: _Layout) -> None:
             line.group = _COLUMNED.get(token.kind, "")
         else:
             line.group = ""
+    if token.kind == "ACTION":
+        layout.head_colon_seen = True  # an action has no colon of its own: one in its guard belongs to a quantifier
     head = token.kind == "COLON" and layout.depth == 0 and not layout.head_colon_seen
     column = bool(line.group) and (head or (layout.depth == 0 and token.kind in ("WHERE", "IS_DEFINED")))
     space = " " if line.cells != [""] and (head or _space_before(token, layout)) else ""

@@ -86,3 +86,9 @@ def test_an_empty_file_is_refused() -> None:
     """Nothing is no specification."""
     with pytest.raises(RequestError, match="SPEC107"):
         format_text("")
+
+
+def test_a_quantifier_in_a_guard() -> None:
+    """The colon of a quantifier looks the same in a guard as in a property."""
+    text = "machine M\nsort S\nvar m : Map[S -> Bool] = all true\naction a when forall s in S: m[s] { }\n"
+    assert format_text(text.replace("S: m", "S :m")) == text
