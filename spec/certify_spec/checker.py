@@ -407,6 +407,14 @@ class _Checker:
 
     def _progress(self, d: s.ProgressDeclaration) -> None:
         scope, parameters = self._elaborator.parameters(d.parameters, Scope(properties=True))
+        for name, kind in parameters:
+            if not self._names.shapes.is_key(kind):
+                self.report.error(
+                    rules.BAD_KEY,
+                    f"`{name}` has type `{kind}`, of which progress cannot speak",
+                    d.name.place,
+                    because="its parameters are numbers, `Bool`, sorts, enums without content, and records of these",
+                )
         premise = self._formula(d.premise, scope, "the premise of progress")
         goal = self._formula(d.goal, scope, "the goal of progress")
         argument: m.Ranking | m.Chain

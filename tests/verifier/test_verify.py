@@ -247,3 +247,20 @@ def test_every_obligation_is_smt_lib(solvers: Solvers) -> None:
     """Each obligation can be written out as a complete script."""
     found = report(GATE, solvers)
     assert all(o.to_smt().endswith("(check-sat)\n") for o in found.obligations.values())
+
+
+def test_progress_speaks_of_records(solvers: Solvers) -> None:
+    """A parameter of progress may be a record with numbers; its premise must be met like any other."""
+    text = """machine Post
+sort Node
+record Letter { to: Node, number: Int }
+var sent : Set[Letter] = empty
+var seen : Set[Letter] = empty
+action send(l: Letter) when l.number > 0 { sent := insert(sent, l) }
+fair action read(l: Letter) when l in sent and l not in seen { seen := insert(seen, l) }
+invariant numbered : forall l in sent: l.number > 0
+progress arrives(l: Letter) : l in sent ~> l in seen by 0 helpful read(l)
+"""
+    assert [f.verdict for f in report(text, solvers).findings if not isinstance(f.verdict, Proved)] == []
+    never = text.replace(": l in sent ~>", ": l in sent and l.number < 0 ~>")
+    assert verdict(never, "premise of arrives", solvers) == Vacuous("premise of arrives")

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from certify_spec import model as m
-from certify_spec.datatypes import BOOL, FunctionType, MapType, Type
+from certify_spec.datatypes import BOOL, FunctionType, MapType, RecordType, Type, option
 from certify_spec.diagnostics import Place
 from certify_spec.evaluate import State, Surroundings, World
 from certify_spec.interpreter import Event, Interpreter, Trace
@@ -123,8 +123,7 @@ def premises(specification: m.Specification) -> Iterator[tuple[str, m.Expression
         if premise is not None:
             yield formula.name, premise, formula.place
     for progress in specification.progress:
-        binders = tuple(_binder(specification, name, kind, progress.place) for name, kind in progress.parameters)
-        yield progress.name, _exists(binders, progress.premise), progress.place
+        yield progress.name, _met(specification, progress), progress.place
 
 
 def _premise(formula: m.Expression) -> m.Expression | None:
@@ -138,12 +137,43 @@ def _premise(formula: m.Expression) -> m.Expression | None:
             return None
 
 
-def _binder(specification: m.Specification, name: str, kind: Type, place: Place) -> m.Binder:
-    """A binder over a parameter of progress; a number need only be met for some small value."""
+def _met(specification: m.Specification, progress: m.Progress) -> m.Expression:
+    """That the premise of progress is met by some values of its parameters, numbers being small."""
+    binders: list[m.Binder] = []
+    premise = progress.premise
+    for name, kind in progress.parameters:
+        made, value = _some_value(specification, name, kind, progress.place)
+        binders += made
+        if not isinstance(value, m.Local):
+            premise = _with_local(name, value, premise)
+    return _exists(tuple(binders), premise)
+
+
+def _some_value(
+    specification: m.Specification, name: str, kind: Type, place: Place
+) -> tuple[list[m.Binder], m.Expression]:
+    """Binders, and a value made from them: a record falls apart into its fields, so that its numbers can be small."""
     if specification.shapes.is_finite(kind):
-        return m.Binder(name, kind, m.AllOf(kind))
+        return [m.Binder(name, kind, m.AllOf(kind))], m.Local(type=kind, place=place, name=name)
+    if isinstance(kind, RecordType):
+        binders: list[m.Binder] = []
+        values: list[tuple[str, m.Expression]] = []
+        for field, held in specification.shapes.fields(kind).items():
+            made, value = _some_value(specification, f"{name}.{field}", held, place)
+            binders += made
+            values.append((field, value))
+        return binders, m.Record(type=kind, place=place, fields=tuple(values))
     first, last = (m.Literal(type=kind, place=place, value=value) for value in (0, 3))
-    return m.Binder(name, kind, m.Range(first, last))
+    return [m.Binder(name, kind, m.Range(first, last))], m.Local(type=kind, place=place, name=name)
+
+
+def _with_local(name: str, value: m.Expression, formula: m.Expression) -> m.Expression:
+    """A formula in which a name stands for a value."""
+    content = m.Case(type=option(value.type), place=value.place, case="some", content=value)
+    never = m.Literal(type=BOOL, place=value.place, value=False)
+    return m.Matched(
+        type=BOOL, place=formula.place, value=content, case="some", content=name, then=formula, otherwise=never
+    )
 
 
 def _exists(binders: tuple[m.Binder, ...], body: m.Expression) -> m.Expression:
