@@ -139,6 +139,45 @@ def shown_keys(keys: tuple[Value, ...], sorts: Iterable[str] = ()) -> str:
     return ", ".join(shown(key, names) for key in keys)
 
 
+def exchanged(value: Value, names: Mapping[Element, Element]) -> Value:
+    """The value with other elements in the place of some."""
+    match value:
+        case Element():
+            return names.get(value, value)
+        case Tagged(case, content):
+            return value if content is None else Tagged(case, exchanged(content, names))
+        case Row(fields):
+            return Row(tuple((name, exchanged(held, names)) for name, held in fields))
+        case Table():
+            entries = {tuple(exchanged(k, names) for k in key): exchanged(held, names) for key, held in value.items()}
+            return Table(entries, None if value.default is None else exchanged(value.default, names))
+        case frozenset():
+            return frozenset(exchanged(element, names) for element in value)
+        case _:
+            return value
+
+
+def elements(value: Value) -> Iterator[Element]:
+    """The elements of sorts in a value, in a stable order."""
+    match value:
+        case Element():
+            yield value
+        case Tagged(_, content) if content is not None:
+            yield from elements(content)
+        case Row(fields):
+            for _, held in fields:
+                yield from elements(held)
+        case Table():
+            for key in in_order(value):
+                for part in (*key, value[key]):
+                    yield from elements(part)
+        case frozenset():
+            for element in in_order(value):
+                yield from elements(element)
+        case _:
+            return
+
+
 def in_order(values: Iterable[Any]) -> list[Any]:
     """Values in an order that does not depend on hashes."""
     return sorted(values, key=_rank)

@@ -30,7 +30,7 @@ from certify_spec.evaluate import State as ConcreteState
 from certify_spec.evaluate import Surroundings as ConcreteSurroundings
 from certify_spec.evaluate import World
 from certify_spec.interpreter import Event, Interpreter, Trace
-from certify_spec.values import Element, Row, Table, Tagged, Value
+from certify_spec.values import Element, Row, Table, Tagged, Value, elements, exchanged
 from certify_verifier import terms as t
 from certify_verifier.encoding import Surroundings, Symbolic, SymbolicEnum, SymbolicMap, SymbolicRecord, SymbolicSet
 from certify_verifier.obligation import Frame, Universe, renamed
@@ -395,19 +395,40 @@ def _function(frame: Frame, result: Type, name: str) -> Callable[[tuple[Term, ..
 def _trace(part: Unrolling, answer: Answer, goal: Goal) -> Trace:
     decoder = Decoder(part.frame, answer.model)
     world = world_of(part.frame, decoder, part.sizes)
-    machine = Interpreter(part.specification, world)
-    state = start_of(part.frame, decoder, machine, part.states[0])
+    start = start_of(part.frame, decoder, Interpreter(part.specification, world), part.states[0])
+    events = [_event(part, decoder, step) for step in range(len(part.arguments))]
+    names = _by_appearance(events, part.sizes)
+    functions = {name: exchanged(value, names) for name, value in world.functions.items()}
+    world = World(world.sizes, functions)
+    state = ConcreteState({name: exchanged(value, names) for name, value in start.items()})
     trace = Trace(part.specification.name, world, state, ())
-    prefix = f"{_STEP_SORT}."
-    for step, arguments in enumerate(part.arguments):
-        taken = str(decoder.evaluate(t.apply(f"step {step}", (), _STEP_SORT))).removeprefix(prefix)
-        parameters = part.specification.actions[taken].parameters
-        event = Event(taken, tuple(decoder.value(kind, arguments[taken][name]) for name, kind in parameters))
+    machine = Interpreter(part.specification, world)
+    for step, found in enumerate(events, 1):
+        event = Event(found.action, tuple(exchanged(argument, names) for argument in found.arguments))
         if not machine.can(trace.last, event):
-            raise DisagreementError(f"{goal.name}: `{event}` cannot happen at step {step + 1}")
+            raise DisagreementError(f"{goal.name}: `{event}` cannot happen at step {step}")
         trace = Trace(trace.machine, world, trace.start, (*trace.steps, (event, machine.take(trace.last, event))))
     _require_replay(machine, trace, goal)
     return trace
+
+
+def _event(part: Unrolling, decoder: Decoder, step: int) -> Event:
+    taken = str(decoder.evaluate(t.apply(f"step {step}", (), _STEP_SORT))).removeprefix(f"{_STEP_SORT}.")
+    parameters = part.specification.actions[taken].parameters
+    arguments = part.arguments[step][taken]
+    return Event(taken, tuple(decoder.value(kind, arguments[name]) for name, kind in parameters))
+
+
+def _by_appearance(events: Sequence[Event], sizes: Mapping[str, int]) -> dict[Element, Element]:
+    """New names for the elements of sorts, in the order in which a run first speaks of them."""
+    order: dict[str, dict[Element, None]] = {sort: {} for sort in sizes}
+    for event in events:
+        for argument in event.arguments:
+            for element in elements(argument):
+                order[element.sort][element] = None
+    for sort, size in sizes.items():
+        order[sort] |= dict.fromkeys(Element(sort, index) for index in range(size))
+    return {old: Element(sort, index) for sort, found in order.items() for index, old in enumerate(found)}
 
 
 def start_of(frame: Frame, decoder: Decoder, machine: Interpreter, state: Mapping[str, Symbolic]) -> ConcreteState:
