@@ -27,6 +27,7 @@ def to_bytes(record: RunRecord) -> bytes:
     kept = {
         "usage": plain(record.usage),
         "stderr": record.stderr,
+        "exchange_times": [exchange.at for exchange in record.exchanges],
         "events": plain(record.events),
         "steps": plain(record.steps),
         "modules": plain(record.modules),
@@ -40,10 +41,15 @@ def observable(record: RunRecord) -> dict[str, Any]:
     """What a replay must give again: outcomes, exchanges, the world, and the events without what they carried."""
     return {
         "outcomes": [{"kind": type(outcome).__name__} | plain(outcome) for outcome in record.outcomes],
-        "exchanges": plain(record.exchanges),
+        "exchanges": [_timeless(plain(exchange)) for exchange in record.exchanges],
         "world": plain(record.world),
         "events": sorted({f"{e.delivery} {e.kind.value} {e.target} {e.place or ''} {e.via}" for e in record.events}),
     }
+
+
+def _timeless(exchange: dict[str, Any]) -> dict[str, Any]:
+    """An exchange without the time at which it happened."""
+    return {name: value for name, value in exchange.items() if name != "at"}
 
 
 def same(first: RunRecord, second: RunRecord) -> bool:

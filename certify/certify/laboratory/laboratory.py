@@ -123,13 +123,11 @@ class Laboratory:
         lab = self._folder / "lab"
         lab.mkdir()
         hosts = tuple(sorted({u.host for u in upstreams if u.scheme == "https"}))
-        if hosts:
-            certificates = issue((*hosts, "wrong.invalid"))
-            (lab / "authority.pem").write_bytes(certificates.authority)
-            for host, chain in certificates.hosts.items():
-                (lab / f"{host}.pem").write_bytes(chain)
-        else:
-            (lab / "authority.pem").write_bytes(b"")
+        # also for upstreams without TLS: a client reads its authorities before it knows whom it will ask
+        certificates = issue((*hosts, "wrong.invalid"))
+        (lab / "authority.pem").write_bytes(certificates.authority)
+        for host, chain in certificates.hosts.items():
+            (lab / f"{host}.pem").write_bytes(chain)
         for file in lab.iterdir():
             file.chmod(0o644)
         variables = {

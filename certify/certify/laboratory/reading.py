@@ -237,6 +237,7 @@ def _exchange(raw: Mapping[str, Any]) -> Exchange:
         answer=bytes(raw["answer"]),
         acted=bool(raw["acted"]),
         fault=str(raw["fault"]),
+        at=float(raw["at"]),
     )
 
 

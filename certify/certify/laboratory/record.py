@@ -62,12 +62,11 @@ class Fault:
 
     Attributes:
         kind: ``status`` (with `status`, `headers`, `body`), ``timeout`` (accepts and never answers), ``slow`` (a
-            correct
-            answer, one byte at a time), ``malformed`` (status 200, a body that is not what it says it is),
-            ``truncated`` (fewer bytes than announced), ``reset_before``, ``reset_after`` (the connection is reset
-            before
-            the upstream sees the request, or after it has acted on it), ``redirect`` (to a host nobody declared),
-            ``tls``.
+            correct answer, one byte at a time, for at least `seconds`), ``malformed`` (status 200, a body that is not
+            what it says it is), ``truncated`` (fewer bytes than announced; `body` gives them), ``reset_before``,
+            ``reset_during``, ``reset_after`` (the connection is reset before the upstream sees the request, or after
+            it has acted on it: half-way through its answer, or before it), ``redirect`` (to a host nobody declared),
+            ``tls`` (a certificate of another host).
         requests: which requests of the run to this upstream, counting from 0, get it; empty for all.
     """
 
@@ -80,6 +79,7 @@ class Fault:
         "truncated",
         "content_type",
         "reset_before",
+        "reset_during",
         "reset_after",
         "redirect",
         "tls",
@@ -88,6 +88,7 @@ class Fault:
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     requests: tuple[int, ...] = ()
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +206,8 @@ class Event:
 class Exchange:
     """One request that reached an upstream, and its answer.
 
-    `acted` says whether the simulator saw it (a fault may answer in its place).
+    `acted` says whether the simulator saw it (a fault may answer in its place). `at` is when the request had been read,
+    in seconds since the world was opened; it is never compared. A handshake that `tls` spoilt has no method.
     """
 
     resource: str
@@ -218,6 +220,7 @@ class Exchange:
     answer: bytes
     acted: bool
     fault: str = ""
+    at: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

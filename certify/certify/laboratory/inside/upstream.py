@@ -16,6 +16,7 @@ import socket
 import ssl
 import struct
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,11 @@ from certify.laboratory.inside.tape import Tape
 _LARGEST_BODY: Final = 16 * 2**20
 _DRIP_SECONDS: Final = 0.1
 _LONGEST_DRIP: Final = 600
+#: Faults under which the upstream does what it is asked.
+_ACTING: Final = frozenset({"", "slow", "reset_during", "reset_after"})
+#: A reset overtakes what was sent before it: it waits, so that the beginning of the answer arrives.
+_BEFORE_RESET: Final = 0.02
+_BODILESS: Final = frozenset({204, 304})
 
 
 class _Reset(Exception):
@@ -49,6 +55,8 @@ class Upstream:
         self._delivery = delivery
         self._application: Any = None
         self._requests = 0
+        self._opened = time.monotonic()
+        self._wrong: ssl.SSLContext | None = None
         self._work = Path("/world/.upstream") / self.name
 
     def fault(self) -> dict[str, Any] | None:
@@ -66,11 +74,13 @@ class Upstream:
         context.load_cert_chain(f"/lab/{self._host}.pem")
         wrong = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         wrong.load_cert_chain("/lab/wrong.invalid.pem")
+        self._wrong = wrong
 
         def choose(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
             fault = self.fault()
             if fault and fault["kind"] == "tls":
-                self._note("", "", [], b"", 0, b"", acted=False, fault="tls")
+                self._requests += 1  # no request follows a handshake that the client refuses
+                self._note("", "", [], b"", 0, b"", acted=False, fault="tls", at=time.monotonic() - self._opened)
                 connection.context = wrong
 
         context.sni_callback = choose
@@ -118,41 +128,58 @@ class Upstream:
     async def _respond(
         self, connection: h11.Connection, writer: asyncio.StreamWriter, request: h11.Request, body: bytes
     ) -> bool:
-        fault = self.fault()
-        self._requests += 1
+        at = time.monotonic() - self._opened
+        deceived = self._is_deceived(writer)
+        fault: dict[str, Any] | None = {"kind": "tls"} if deceived else self.fault()
+        self._requests += not deceived  # its handshake was counted
         method, path = request.method.decode(), request.target.decode(errors="replace")
         headers = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in request.headers]
         kind = fault["kind"] if fault else ""
-        acts = kind in {"", "slow", "reset_after"}
+        acts = kind in _ACTING
         status, answer_headers, answer = (
             await self._simulate(method, path, headers, body) if acts else _answer(fault or {}, self._scheme)
         )
-        self._note(method, path, headers, body, status, answer, acted=acts, fault=kind)
+        self._note(method, path, headers, body, status, answer, acted=acts, fault=kind, at=at)
         if kind in {"reset_before", "reset_after", "tls"}:
             raise _Reset
         if kind == "timeout":
             await asyncio.sleep(3600)
-        await self._send(connection, writer, kind, status, answer_headers, answer)
+        if kind == "slow":
+            answer = _padded(answer, answer_headers, (fault or {})["seconds"])
+        empty = method == "HEAD" or status in _BODILESS
+        await self._send(connection, writer, kind, status, answer_headers, answer, empty=empty)
         return connection.our_state is h11.DONE and connection.their_state is h11.DONE
+
+    def _is_deceived(self, writer: asyncio.StreamWriter) -> bool:
+        """Whether this connection showed a certificate of another host, and the client did not mind."""
+        session = writer.get_extra_info("ssl_object")
+        return session is not None and session.context is self._wrong
 
     async def _send(
         self, connection: h11.Connection, writer: asyncio.StreamWriter, kind: str, status: int,
-        headers: list[tuple[str, str]], answer: bytes,
+        headers: list[tuple[str, str]], answer: bytes, *, empty: bool,
     ) -> None:  # fmt: skip
         announced = len(answer) + (64 if kind == "truncated" else 0)
-        all_headers = [*headers, ("content-length", str(announced))]
-        writer.write(connection.send(h11.Response(status_code=status, headers=all_headers, reason=b"")) or b"")
+        length = [] if status in _BODILESS else [("content-length", str(announced))]
+        writer.write(connection.send(h11.Response(status_code=status, headers=headers + length, reason=b"")) or b"")
+        if empty:
+            answer = b""
         if kind == "slow":
             for position in range(min(len(answer), _LONGEST_DRIP)):
                 await writer.drain()
                 await asyncio.sleep(_DRIP_SECONDS)
                 writer.write(connection.send(h11.Data(data=answer[position : position + 1])) or b"")
             answer = answer[_LONGEST_DRIP:]
+        if kind == "reset_during":
+            answer = answer[: len(answer) // 2]
         if answer:
             writer.write(connection.send(h11.Data(data=answer)) or b"")
         await writer.drain()
         if kind == "truncated":
             raise ConnectionError("cut")
+        if kind == "reset_during":
+            await asyncio.sleep(_BEFORE_RESET)
+            raise _Reset
         writer.write(connection.send(h11.EndOfMessage()) or b"")
         await writer.drain()
 
@@ -218,6 +245,7 @@ class Upstream:
         *,
         acted: bool,
         fault: str,
+        at: float,
     ) -> None:
         self._tape.append(
             {
@@ -232,6 +260,7 @@ class Upstream:
                 "answer": answer,
                 "acted": acted,
                 "fault": fault,
+                "at": at,
             }
         )
 
@@ -248,13 +277,24 @@ def _answer(fault: dict[str, Any], scheme: str) -> tuple[int, list[tuple[str, st
         case "malformed":
             return 200, json_type, b'{"id": "unfinished", "items": [1, 2,'
         case "truncated":
-            return 200, json_type, b'{"id": "cut off in the mid'
+            return 200, json_type, fault["body"] or b'{"id": "cut off in the mid'
         case "content_type":
             return 200, [("content-type", "text/html")], b"<!doctype html><title>Sign in</title>"
         case "redirect":
             return 302, [("location", f"{scheme}://undeclared.example/elsewhere")], b""
         case _:
             return 0, [], b""
+
+
+def _padded(answer: bytes, headers: list[tuple[str, str]], seconds: float) -> bytes:
+    """The answer, long enough to drip for so long: white space may come before JSON, and nothing before anything else.
+
+    What cannot be lengthened drips for as long as its bytes last.
+    """
+    missing = min(_LONGEST_DRIP, int(seconds / _DRIP_SECONDS) + 1) - len(answer)
+    if missing > 0 and any(name == "content-type" and "json" in value for name, value in headers):
+        return b" " * missing + answer
+    return answer
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
