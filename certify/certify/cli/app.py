@@ -213,6 +213,54 @@ def gate(
     return gating.run(manifests, out, policy, registry, jobs, as_json=as_json)
 
 
+# -- proofs
+
+
+@app.command()
+def verify(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Specifications (.ct), and folders of them.")],
+    as_json: Json = False,
+    form: Annotated[str, typer.Option("--format", help="table, md, sarif or junit.")] = "table",
+    solver: Annotated[str, typer.Option("--solver", help="z3, cvc5 or both.")] = "z3",
+    jobs: Annotated[int | None, typer.Option("--jobs", min=1, max=256, help="Worker processes.")] = None,
+    limit: Annotated[float, typer.Option("--limit", min=0.01, max=3600, help="Seconds for each question.")] = 10.0,
+    budget: Annotated[float, typer.Option("--budget", min=0.1, max=86400, help="Seconds for each machine.")] = 600.0,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither use nor keep answers.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="A row for everything, also for what merely can happen.")
+    ] = False,
+    smt: Annotated[Path | None, typer.Option("--smt", help="Write every obligation as SMT-LIB 2 to a folder.")] = None,
+    as_test: Annotated[
+        Path | None, typer.Option("--as-test", help="Write the counterexamples as a pytest file.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write a page with every counterexample.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Verify again on every change, until Ctrl-C.")] = False,
+) -> int:
+    """Prove specifications, or show a run that breaks them."""
+    from certify.cli import verifying
+
+    options = verifying.Options(
+        tuple(paths), as_json, form, solver, jobs, limit, budget, not no_cache, every, smt, as_test, html
+    )
+    return verifying.watch(options) if watch else verifying.run(options)
+
+
+@app.command()
+def simulate(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A specification (.ct).")],
+    steps: Annotated[int, typer.Option("--steps", min=0, max=100_000, help="At most so many steps.")] = 20,
+    seed: Annotated[int, typer.Option("--seed", help="Decides every choice.")] = 0,
+    script: Annotated[Path | None, typer.Option("--script", help="Take the steps of this file.")] = None,
+    instance: Annotated[str | None, typer.Option("--instance", help="The finite instance to run in.")] = None,
+    limit: Annotated[float, typer.Option("--limit", min=0.01, max=3600, help="Seconds that it may take.")] = 60.0,
+    as_json: Json = False,
+) -> int:
+    """Run a specification with the reference interpreter, at random or by a script."""
+    from certify.cli import simulating
+
+    return simulating.run(simulating.Options(spec, steps, seed, script, instance, limit, as_json))
+
+
 # -- keys
 
 key_app = typer.Typer(help="Signing keys.", no_args_is_help=True)
