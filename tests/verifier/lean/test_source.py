@@ -139,6 +139,7 @@ UNKNOWN: list[tuple[str, str, str]] = [
     ("recursion through match", "def f (n : Nat) : Nat :=\n  match n with\n  | 0 => 0\n  | m + 1 => f m",
      "x:4:14: recursion through `match`"),
     ("native_decide", "set_option maxRecDepth 1", "x:1:1: the command `set_option`"),
+    ("strings", 'theorem t : "a" = "a" := rfl', "x:1:13: a string"),
     ("import in the middle", "def a := 0\nimport B", "x:2:1: `import`"),
 ]  # fmt: skip
 

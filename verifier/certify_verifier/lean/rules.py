@@ -1,7 +1,7 @@
 """Diagnostic codes of the Lean checker, each beside its meaning.
 
-LEAN1xx: the export file cannot be read. LEAN2xx: a declaration breaks the theory. LEAN3xx: the source text cannot be
-understood or is not of the supported part of the language.
+LEAN1xx: the export file cannot be read. LEAN2xx: a declaration breaks the theory. LEAN3xx: the source text breaks the
+language. LEAN4xx: a package is not in order.
 """
 
 from __future__ import annotations
@@ -82,3 +82,8 @@ BAD_PATTERN: Final = Rule("LEAN311", "A pattern does not fit the type of what is
 NOT_APPLICABLE: Final = Rule("LEAN312", "Arguments are given that the function does not take.")
 BAD_ELIMINATION: Final = Rule("LEAN313", "A match takes data out of a proof.")
 BAD_COMMAND: Final = Rule("LEAN314", "A command does not fit here.")
+
+NO_PACKAGE: Final = Rule("LEAN400", "There is no Lean package here.", "Give the folder that has a `lakefile.toml`.")
+UNKNOWN_IMPORT: Final = Rule("LEAN401", "A file imports what the package does not have.", "Add the file, or drop it.")
+IMPORT_CIRCLE: Final = Rule("LEAN402", "Imports run in a circle.")
+UNREACHED: Final = Rule("LEAN403", "A file is not reached from the package's root.", "Import it, or delete it.")

@@ -109,6 +109,25 @@ class Session:
         session._failed = dict(self._failed)
         return session
 
+    def facts(self) -> tuple[dict[Name, frozenset[Name]], dict[Name, LeanVerdict]]:
+        """What each declaration rests on, and what became of those that were not accepted."""
+        return self._rests_on, self._failed
+
+    def adopt(
+        self,
+        constants_: dict[Name, Constant],
+        rests_on: dict[Name, frozenset[Name]],
+        failed: dict[Name, LeanVerdict],
+    ) -> Name:
+        """Take over what another session accepted; gives a name that both declare, else the empty text."""
+        for name, constant in constants_.items():
+            if name in self.environment.constants:
+                return name
+            self.environment.add(constant)
+        self._rests_on |= rests_on
+        self._failed |= failed
+        return ""
+
     def check(self, item: Item, place: Place, sentence: str = "") -> Entry:
         """Judge one declaration and remember the verdict."""
         names = _names_of(item)

@@ -87,12 +87,12 @@ def check_texts(
         allowed: axioms that theorems may rest on.
         steps: steps that one declaration may take before it is left undecided.
     """
-    before = _prelude()
+    before = prelude()
     return run_deep(lambda: _check(before.continued(allowed=allowed, steps=steps), sources))
 
 
 @cache
-def _prelude() -> Session:
+def prelude() -> Session:
     """The prelude, checked once in a process.
 
     Raises:
@@ -108,10 +108,11 @@ def _prelude() -> Session:
 
 
 def _check(session: Session, sources: Sequence[tuple[str, str]]) -> list[LeanReport]:
-    return [_check_one(session, name, text) for name, text in sources]
+    return [check_in(session, name, text) for name, text in sources]
 
 
-def _check_one(session: Session, name: str, text: str) -> LeanReport:
+def check_in(session: Session, name: str, text: str) -> LeanReport:
+    """Check source text over what a session knows; call inside `run_deep`. Imports are left to the caller."""
     session.entries.clear()
     session.file = name
     steps, comparisons = session.steps, session.comparisons

@@ -21,7 +21,7 @@ from certify_verifier.lean.names import Name
 def instantiate(body: Expr, values: Sequence[Expr]) -> Expr:
     """The body with loose index 0 replaced by the last value, 1 by the one before it, and so on.
 
-    The values stand for binders in the order written, outermost first, and have no loose indices themselves.
+    The values stand for binders in the order written, outermost first; loose indices of theirs keep their meaning.
     """
     if not body.loose:
         return body
@@ -33,15 +33,35 @@ def instantiate(body: Expr, values: Sequence[Expr]) -> Expr:
             return e
         if isinstance(e, BVar):
             index = e.index - depth
-            return values[count - 1 - index] if index < count else ex.bvar(e.index - count)
+            return lift(values[count - 1 - index], depth) if index < count else ex.bvar(e.index - count)
         key = (e, depth)
         found = cache.get(key)
         if found is None:
-            found = ex.app(go(e.fn, depth), go(e.arg, depth)) if isinstance(e, App) else _rebuild(e, depth, go)
+            found = ex.app(go(e.fn, depth), go(e.arg, depth)) if isinstance(e, App) else rebuild(e, depth, go)
             cache[key] = found
         return found
 
     return go(body, 0)
+
+
+def lift(e: Expr, by: int) -> Expr:
+    """The term as it stands under `by` more binders: its loose indices raised."""
+    if not e.loose or not by:
+        return e
+    cache: dict[tuple[Expr, int], Expr] = {}
+
+    def go(e: Expr, depth: int) -> Expr:
+        if e.loose <= depth:
+            return e
+        if isinstance(e, BVar):
+            return ex.bvar(e.index + by)
+        key = (e, depth)
+        found = cache.get(key)
+        if found is None:
+            found = cache[key] = rebuild(e, depth, go)
+        return found
+
+    return go(e, 0)
 
 
 def abstract(e: Expr, locals_: Sequence[Local]) -> Expr:
@@ -64,13 +84,13 @@ def _abstract(e: Expr, order: Mapping[Expr, int], count: int) -> Expr:
         key = (e, depth)
         found = cache.get(key)
         if found is None:
-            found = cache[key] = _rebuild(e, depth, go)
+            found = cache[key] = rebuild(e, depth, go)
         return found
 
     return go(e, 0)
 
 
-def _rebuild(e: Expr, depth: int, go: Callable[[Expr, int], Expr]) -> Expr:
+def rebuild(e: Expr, depth: int, go: Callable[[Expr, int], Expr]) -> Expr:
     """The term with its children replaced by what `go` makes of them, one binder deeper where there is one."""
     if isinstance(e, App):
         return ex.app(go(e.fn, depth), go(e.arg, depth))
@@ -114,7 +134,7 @@ def replace(e: Expr, change: Callable[[Expr], Expr | None]) -> Expr:
         found = cache.get(e)
         if found is None:
             changed = change(e)
-            found = cache[e] = _rebuild(e, depth, go) if changed is None else changed
+            found = cache[e] = rebuild(e, depth, go) if changed is None else changed
         return found
 
     return go(e, 0)
@@ -138,7 +158,7 @@ def substitute_levels(e: Expr, values: Mapping[Name, Level]) -> Expr:
             elif isinstance(e, Local):
                 found = ex.local(e.ident, e.name, go(e.type, depth))
             else:
-                found = _rebuild(e, depth, go)
+                found = rebuild(e, depth, go)
             cache[e] = found
         return found
 

@@ -26,8 +26,8 @@ inductive Reach : Nat → Prop where
   | next {n m : Nat} (h : Reach n) (s : Step n m) : Reach m
 
 theorem reach_pos : ∀ {n : Nat}, Reach n → 0 ≤ n
-  | _, Reach.start => Nat.le.refl
-  | _, Reach.next _ _ => Nat.zero_le _
+  | Reach.start => Nat.le.refl
+  | Reach.next _ _ => Nat.zero_le _
 
 theorem succ_ne : ∀ n : Nat, n + 1 ≠ n
   | 0 => fun h => nomatch h
@@ -74,3 +74,42 @@ def len {α : Type} : List α → Nat := fun
   | [] => 0
   | _ :: _ => 1
 end Test
+
+namespace Compute
+
+inductive Shape where
+  | dot : Shape
+  | box (width height : Nat) : Shape
+  | both (left right : Shape) : Shape
+
+def area : Shape → Nat
+  | Shape.dot => 0
+  | Shape.box w h => w * h
+  | Shape.both l r => area l + area r
+
+def zip {α β : Type} : List α → List β → List (α × β)
+  | x :: xs, y :: ys => (x, y) :: zip xs ys
+  | _, _ => []
+
+def third : Nat → Nat
+  | 0 => 10
+  | 1 => 20
+  | 2 => 30
+  | n + 3 => n
+
+def grid : Nat → Nat → Nat
+  | 0, 0 => 1
+  | 0, _ + 1 => 2
+  | n + 1, 0 => n
+  | n + 1, m + 1 => n + m
+
+example : area (Shape.both (Shape.box 2 3) (Shape.both Shape.dot (Shape.box 4 5))) = 26 := rfl
+example : zip [1, 2, 3] [true, false] = [(1, true), (2, false)] := rfl
+example : third 0 = 10 := rfl
+example : third 2 = 30 := rfl
+example : third 45 = 42 := rfl
+example : (grid 0 0, grid 0 9, grid 9 0, grid 5 7) = (1, 2, 8, 10) := rfl
+example : (fun (p : Nat × Nat) => p.1 - p.2) (3, 5) = 0 := rfl
+example : ([1] ++ [2]).length = 2 := rfl
+
+end Compute

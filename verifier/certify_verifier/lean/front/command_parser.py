@@ -36,10 +36,16 @@ class Parser(TermParser):
         """
         found = []
         while self.token.kind is not Kind.END:
-            found.append(self._command())
+            found.append(self.command())
         return found
 
-    def _command(self) -> s.Command:
+    def command(self) -> s.Command:
+        """One command.
+
+        Raises:
+            Wrong: the source does not follow the grammar.
+            Unsupported: the command is not of the supported part.
+        """
         sentence = ""
         while self.token.kind is Kind.DOC:
             sentence = self.next().text

@@ -22,6 +22,7 @@ from certify_verifier.lean.exprs import Binder, Expr, Local, Pi, Sort
 from certify_verifier.lean.front import syntax as s
 from certify_verifier.lean.front.errors import Spot, Unsupported, Wrong
 from certify_verifier.lean.front.matching import Matcher, NotStructural, Recursion, Row, State
+from certify_verifier.lean.front.patterns import Made, read_pattern
 from certify_verifier.lean.front.scope import FileScope
 from certify_verifier.lean.inductive import InductiveSpec, TypeSpec
 from certify_verifier.lean.levels import Level, LevelMeta
@@ -239,6 +240,8 @@ class _Declaring:
         self.command = command
         self.header = _Header(runner, command.levels)
         self.elaborator = self.header.elaborator
+        self.alternatives = command.alternatives
+        self.infos: list[Binder] = []
         self.name = runner.fresh_example() if command.word == "example" else runner.scope.full(command.name)
 
     def run(self) -> None:
@@ -289,21 +292,27 @@ class _Declaring:
         unifier = self.elaborator.unifier
         alternatives = self.command.alternatives
         columns: list[Local] = []
+        hidden: list[int] = []
         rest = goal
-        for _ in range(len(alternatives[0].patterns)):
+        while len(columns) - len(hidden) < len(alternatives[0].patterns):
             rest = rest if isinstance(rest, Pi) else unifier.whnf(rest)
             if not isinstance(rest, Pi):
                 raise Wrong(
                     rules.BAD_PATTERN, f"`{self.command.name}` does not take so many arguments", alternatives[0].spot
                 )
+            if rest.info is not Binder.DEFAULT:
+                hidden.append(len(columns))
+            self.infos.append(rest.info)
             columns.append(unifier.new_local(rest.name, rest.type))
             rest = instantiate(rest.body, [columns[-1]])
+        self.alternatives = tuple(_with_holes(alternative, hidden) for alternative in alternatives)
         calls = [call for alternative in alternatives for call in _mentions(alternative.body, self._names())]
         if not calls:
             return self._tree(columns, rest, None, goal)
+        first: Wrong | None = None
         for column in range(len(columns)):
             found = self.elaborator.inductive_of(columns[column].type)
-            if found is None or not found[0].is_recursive:
+            if found is None or not found[0].is_recursive or not self._distinguishes(column, found[0]):
                 continue
             indices = found[2][found[0].num_params :]
             others = tuple(i for i, x in enumerate(columns) if i != column and x not in indices)
@@ -311,7 +320,19 @@ class _Declaring:
                 return self._tree(columns, rest, (column, others), goal)
             except NotStructural:
                 continue
+            except Wrong as wrong:
+                first = first or wrong
+        if first is not None:
+            raise first
         raise Unsupported("recursion that is not on a direct part of one argument", calls[0].spot)
+
+    def _distinguishes(self, column: int, inductive: Inductive) -> bool:
+        """Whether some alternative matches a constructor in this column."""
+        scope = self.runner.scope
+        patterns = (
+            alternative.patterns[column] for alternative in self.alternatives if column < len(alternative.patterns)
+        )
+        return any(isinstance(read_pattern(pattern, inductive, scope), Made) for pattern in patterns)
 
     def _tree(
         self, columns: list[Local], goal: Expr, recursion: tuple[int, tuple[int, ...]] | None, whole: Expr
@@ -323,7 +344,7 @@ class _Declaring:
             full = Recursion(itself, tuple(header.locals), len(columns), *recursion)
 
         def leaf(state: State, row: Row) -> Expr:
-            body = self.command.alternatives[row.number].body
+            body = self.alternatives[row.number].body
             if full is None:
                 return self._closed(elaborator.term(body, state.goal))
             own = [(name, full.itself) for name in self._names()]
@@ -332,8 +353,8 @@ class _Declaring:
                 value = self._closed(elaborator.term(body, state.goal))
             return _with_hypotheses(value, state, full, body.spot)
 
-        tree = elaborator.tree(columns, self.command.alternatives, goal, self.command.spot, leaf, full)
-        return lambdas(columns, tree)
+        tree = elaborator.tree(columns, self.alternatives, goal, self.command.spot, leaf, full)
+        return lambdas(columns, tree, self.infos)
 
     def _finish(self, goal: Expr, value: Expr | None, variables: int) -> None:
         header, command = self.header, self.command
@@ -371,6 +392,14 @@ class _Declaring:
         heights = [environment.height_of(ex.const(name)) for name in set(constants(value))]
         regular = [height for height in heights if height is not None and height < ABBREVIATION_HEIGHT]
         return 1 + max([0, *regular])
+
+
+def _with_holes(alternative: s.Alternative, places: Sequence[int]) -> s.Alternative:
+    """The alternative with a pattern for implicit arguments, which are not matched in writing."""
+    patterns = list(alternative.patterns)
+    for place in places:
+        patterns.insert(place, s.Hole(alternative.spot))
+    return dataclasses.replace(alternative, patterns=tuple(patterns))
 
 
 def _mentions(node: object, names: tuple[str, ...]) -> Iterator[s.Ident]:
@@ -493,8 +522,19 @@ class _Inducting:
             elaborator.locals.append(("" if binder.name == "_" else binder.name, x))
         result = elaborator.type(given.type) if given.type is not None else built
         del elaborator.locals[mark:]
+        for type_ in (*(x.type for x in opened), result):
+            self._fix_parameters(type_, ex.head_of(built))
         elaborator.unifier.retry()
         return given, products(opened, result, infos), infos
+
+    def _fix_parameters(self, type_: Expr, stand_in: Expr) -> None:
+        """Inside its own declaration a type stands at its own parameters."""
+        unifier = self.elaborator.unifier
+        for part in list(subterms(unifier.filled(type_))):
+            head, args = ex.unapply(part)
+            if head is stand_in and not part.loose and len(args) >= len(self.header.locals):
+                for arg, param in zip(args, self.header.locals, strict=False):
+                    unifier.attempt(lambda arg=arg, param=param: unifier.equal(arg, param))  # type: ignore[misc]  # bound now
 
     def _infer_universe(self, unknown: Level, constructors: list[Expr], stand_ins: list[Local]) -> None:
         """The least universe that holds every field, at least `Type`."""

@@ -198,7 +198,7 @@ class Elaborator:
             case s.Number():
                 return self._number(term, wanted)
             case s.Text():
-                return ex.string(term.value)
+                raise Unsupported("a string, whose core type differs between releases", term.spot)
             case s.Hole():
                 return self.hole(wanted if wanted is not None else self.type_hole(term.spot), term.spot)
             case s.Universe():
@@ -535,6 +535,10 @@ class Elaborator:
         while True:
             if not isinstance(type_, Pi):
                 type_ = unifier.whnf(type_)
+            if not isinstance(type_, Pi) and waiting and (positional or named):
+                self._arguments(waiting)
+                waiting = []
+                type_ = unifier.whnf(type_)
             if not isinstance(type_, Pi):
                 break
             given = named.pop(type_.name, None)
@@ -556,7 +560,7 @@ class Elaborator:
                 f"`{shown}` has type `{told}` and takes no {extra} argument",
                 spot,
             )
-        if wanted is not None and waiting and not isinstance(ex.head_of(unifier.filled(type_)), Meta):
+        if wanted is not None and waiting and not self._mentions_any(type_, [hole for hole, _, _ in waiting]):
             unifier.attempt(lambda: unifier.equal(type_, wanted))
         self._arguments(waiting)
         return unifier.filled(spine)
@@ -570,6 +574,11 @@ class Elaborator:
                 self._argument(hole, syntax, domain)
         for hole, syntax, domain in later:
             self._argument(hole, syntax, domain)
+
+    def _mentions_any(self, type_: Expr, holes: Sequence[Expr]) -> bool:
+        """Whether a type depends on arguments not elaborated yet: then it says nothing about them."""
+        heads = {ex.head_of(hole) for hole in holes}
+        return any(part in heads for part in subterms(self.unifier.filled(type_)))
 
     def _says_too_little(self, syntax: s.Term, domain: Expr) -> bool:
         """Whether the type wanted leaves open what the form of the argument needs to know."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import is_
 from typing import Final
 
 from certify_verifier.lean import exprs as ex
@@ -26,18 +27,25 @@ from certify_verifier.lean.infer import Checker
 from certify_verifier.lean.levels import Level, LevelMeta
 from certify_verifier.lean.names import Name
 from certify_verifier.lean.reduce import Budget, beta
-from certify_verifier.lean.terms import lambdas, products, subterms
-from certify_verifier.lean.terms import replace as replace_terms
+from certify_verifier.lean.terms import abstract, instantiate, lambdas, products, rebuild, subterms
 
 _FIRST_LOCAL: Final = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """A hole: its closed type, over the locals in scope, and where it stands."""
+    """A hole: its type, the locals in scope that the type speaks of, and where it stands."""
 
     type: Expr
+    scope: tuple[Local, ...]
     spot: Spot
+
+    def type_at(self, args: Sequence[Expr]) -> Expr:
+        """The type of the hole applied to arguments in place of its scope, all of them or the first few."""
+        if len(args) == len(self.scope) and all(map(is_, args, self.scope)):
+            return self.type
+        rest = products(self.scope[len(args) :], self.type)
+        return instantiate(abstract(rest, self.scope[: len(args)]), args[: len(self.scope)])
 
 
 class Unifier(Checker):
@@ -54,6 +62,8 @@ class Unifier(Checker):
         self._levels_put_off: list[tuple[Level, Level]] = []
         self._next = 0
         self._final = False
+        self._filled: dict[Expr, tuple[int, Expr]] = {}
+        self._version = 0
 
     # making -------------------------------------------------------------------------------------------------------
 
@@ -70,30 +80,39 @@ class Unifier(Checker):
     def new_hole(self, type_: Expr, scope: Sequence[Local], spot: Spot) -> Expr:
         """A term of this type to be found, which may use the locals in scope."""
         self._next += 1
-        self.holes[self._next] = Hole(products(scope, type_), spot)
+        self.holes[self._next] = Hole(type_, tuple(scope), spot)
         return ex.apply(ex.meta(self._next), scope)
 
     # solutions ----------------------------------------------------------------------------------------------------
 
     def filled(self, e: Expr) -> Expr:
         """The term with every solved hole and universe put in."""
-        if not e.has_meta:
-            return e
-        return replace_terms(e, self._fill)
-
-    def _fill(self, e: Expr) -> Expr | None:
         if not e.has_meta or isinstance(e, Local):
             return e
+        known = self._filled.get(e)
+        if known is not None:
+            version, result = known
+            if version == self._version or not result.has_meta:
+                return result
+            result = self.filled(result) if result is not e else self._fill(e)
+        else:
+            result = self._fill(e)
+        self._filled[e] = (self._version, result)
+        return result
+
+    def _fill(self, e: Expr) -> Expr:
         if isinstance(e, Sort):
             return ex.sort(self.filled_level(e.level))
         if isinstance(e, Const):
             return ex.const(e.name, [self.filled_level(u) for u in e.levels])
         if isinstance(e, App | Meta):
             head, args = ex.unapply(e)
-            solution = self._solved.get(head.ident) if isinstance(head, Meta) else None
-            if solution is not None:
-                return self.filled(beta(solution, args))
-        return None
+            if isinstance(head, Meta):
+                solution = self._solved.get(head.ident)
+                if solution is not None:
+                    return self.filled(beta(solution, args))
+                return ex.apply(head, [self.filled(arg) for arg in args])
+        return rebuild(e, 0, lambda part, _depth: self.filled(part))
 
     def filled_level(self, level: Level) -> Level:
         """The universe with everything found put in."""
@@ -108,12 +127,16 @@ class Unifier(Checker):
         """Settle a universe."""
         self._levels[ident] = level
         self._trail.append((False, ident))
+        self._version += 1
 
     def attempt(self, work: Callable[[], bool]) -> bool:
         """Do some work; when it fails, forget every solution that it found."""
         mark, put_off, levels_put_off = len(self._trail), len(self._put_off), len(self._levels_put_off)
         if work():
             return True
+        if len(self._trail) > mark:
+            self._filled.clear()
+            self._version += 1
         while len(self._trail) > mark:
             is_term, ident = self._trail.pop()
             if is_term:
@@ -176,8 +199,12 @@ class Unifier(Checker):
         return super().type_of(self.filled(e))
 
     def _infer_new(self, e: Expr, *, check: bool) -> Expr:
-        if isinstance(e, Meta):
-            return self.holes[e.ident].type
+        head = ex.head_of(e)
+        if isinstance(head, Meta):
+            args = ex.unapply(e)[1]
+            hole = self.holes[head.ident]
+            if len(args) <= len(hole.scope):
+                return hole.type_at(args)
         return super()._infer_new(e, check=check)
 
     # unification ----------------------------------------------------------------------------------------------------
@@ -270,8 +297,13 @@ class Unifier(Checker):
         return True
 
     def _settle(self, head: Meta, opened: Sequence[Local], value: Expr) -> None:
-        self._solved[head.ident] = lambdas(opened, value)
+        count = len(self.holes[head.ident].scope)
+        solution = abstract(lambdas(opened[count:], value), opened[:count])
+        for _ in opened[:count]:
+            solution = ex.lam("_", ex.PROP, solution)  # only ever applied: the types of the binders do not matter
+        self._solved[head.ident] = solution
         self._trail.append((True, head.ident))
+        self._version += 1
 
     def _in_scope(self, head: Meta, opened: Sequence[Local], value: Expr) -> Expr | None:
         """The value when it uses no other locals and not the hole itself; inner holes are narrowed where needed."""

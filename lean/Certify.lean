@@ -1,0 +1,9 @@
+import Certify.Arithmetic
+import Certify.Category
+import Certify.Limits
+import Certify.Monads
+import Certify.Transformers
+import Certify.Retry
+import Certify.Breaker
+import Certify.Bulkhead
+import Certify.Replicas

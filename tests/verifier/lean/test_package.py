@@ -1,0 +1,176 @@
+"""Lean packages: the shipped one is accepted as it stands, and one that is not in order is not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from certify_spec.diagnostics import RequestError
+from certify_verifier.lean import STANDARD_AXIOMS, Accepted, Declined, PackageReport, Rejected, check_package
+
+LEAN = Path(__file__).parents[3] / "lean"
+PATTERNS = ("Arithmetic", "Retry", "Breaker", "Bulkhead", "Replicas")
+WANTED = {
+    "Certify.types_assoc",
+    "Certify.map_comp",
+    "Certify.pair_unique",
+    "Certify.either_unique",
+    "Certify.sum_disjoint",
+    "Certify.equalizer_unique",
+    "Certify.state_lift_bind",
+    "Certify.backpressure_lift_pure",
+    "Certify.retry_attempts_bounded",
+    "Certify.retry_success",
+    "Certify.retry_failure",
+    "Certify.retry_idempotent",
+    "Certify.retry_ends",
+    "Certify.breaker_separates",
+    "Certify.open_reaches_nothing",
+    "Certify.breaker_isolates_eras",
+    "Certify.breaker_bounds_probes",
+    "Certify.bulkhead_conserves",
+    "Certify.bulkhead_isolates",
+    "Certify.replicas_agree",
+    "Certify.glue_agrees",
+    "Certify.glue_unique",
+}
+
+
+@pytest.fixture(scope="module")
+def shipped() -> PackageReport:
+    """The report on the shipped package."""
+    return check_package(LEAN, name="lean")
+
+
+def package(folder: Path, **files: str) -> Path:
+    """A package with these modules; `__` in a name stands for a folder."""
+    (folder / "lakefile.toml").write_text('name = "p"\n\n[[lean_lib]]\nname = "P"\n')
+    for name, text in files.items():
+        path = folder / (name.replace("__", "/") + ".lean")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+def codes(report: PackageReport) -> list[str]:
+    """The codes of what is wrong with the package itself."""
+    return [diagnostic.code for diagnostic in report.diagnostics]
+
+
+def test_the_shipped_package_is_accepted(shipped: PackageReport) -> None:
+    """Every shipped file is reached from the root and accepted, and the main theorems are there."""
+    assert shipped.verdict == Accepted()
+    assert {entry.name for report in shipped.reports for entry in report.theorems} >= WANTED
+    assert shipped.toolchain.startswith("leanprover/lean4:v4.")
+
+
+def test_shipped_theorems_rest_on_standard_axioms_only(shipped: PackageReport) -> None:
+    """The theorems about patterns rest on no axiom, the others on standard ones at most."""
+    for report in shipped.reports:
+        allowed = frozenset() if Path(report.file).stem in PATTERNS else STANDARD_AXIOMS
+        assert set(report.axioms) <= allowed
+
+
+def test_main_theorems_have_a_sentence(shipped: PackageReport) -> None:
+    """Each main theorem says in English what it states."""
+    sentences = {entry.name: entry.sentence for report in shipped.reports for entry in report.theorems}
+    assert [name for name in sorted(WANTED) if not sentences[name].endswith(".")] == []
+
+
+def test_the_package_report_is_plain_data(shipped: PackageReport) -> None:
+    """The report turns into text, numbers and lists that JSON can carry."""
+    assert json.loads(json.dumps(shipped.to_data()))["accepted"] is True
+
+
+def test_a_changed_definition_breaks_the_proofs(tmp_path: Path) -> None:
+    """A breaker that admits calls while it is open no longer has its theorems."""
+    text = (LEAN / "Certify" / "Breaker.lean").read_text()
+    wrong = text.replace("| Mode.opened => Decision.rejected", "| Mode.opened => Decision.admitted")
+    assert wrong != text
+    arithmetic = (LEAN / "Certify" / "Arithmetic.lean").read_text()
+    report = check_package(
+        package(tmp_path, P="import Certify.Breaker", Certify__Breaker=wrong, Certify__Arithmetic=arithmetic)
+    )
+    refused = {e.name for r in report.reports for e in r.entries if isinstance(e.verdict, Rejected)}
+    assert "Certify.open_reaches_nothing" in refused
+
+
+def test_a_lost_guard_breaks_the_probe_bound(tmp_path: Path) -> None:
+    """A breaker that sends probes without counting them down no longer bounds them."""
+    text = (LEAN / "Certify" / "Breaker.lean").read_text()
+    wrong = text.replace(
+        "| Mode.probing (n + 1) k => Mode.probing n (k + 1)", "| Mode.probing (n + 1) k => Mode.probing (n + 1) (k + 1)"
+    )
+    assert wrong != text
+    arithmetic = (LEAN / "Certify" / "Arithmetic.lean").read_text()
+    report = check_package(
+        package(tmp_path, P="import Certify.Breaker", Certify__Breaker=wrong, Certify__Arithmetic=arithmetic)
+    )
+    refused = {e.name for r in report.reports for e in r.entries if isinstance(e.verdict, Rejected)}
+    assert "Certify.call_keeps_balance" in refused
+
+
+def test_a_file_that_no_root_reaches_is_an_error(tmp_path: Path) -> None:
+    """A file beside the package's tree of imports is refused, so that no proof is left unchecked."""
+    report = check_package(package(tmp_path, P="", Q="theorem t : False := t"))
+    assert codes(report) == ["LEAN403"]
+    assert isinstance(report.verdict, Rejected)
+
+
+def test_an_import_of_nothing_is_an_error(tmp_path: Path) -> None:
+    """An import that the package does not have is refused, with its place."""
+    report = check_package(package(tmp_path, P="import P.Missing"), name="p")
+    assert codes(report) == ["LEAN401"]
+    assert str(report.diagnostics[0].place) == "p/P.lean:1:1"
+
+
+def test_imports_in_a_circle_are_an_error(tmp_path: Path) -> None:
+    """Two files that import each other are refused."""
+    report = check_package(package(tmp_path, P="import P.A", P__A="import P.B", P__B="import P.A"))
+    assert codes(report) == ["LEAN402"]
+    assert report.verdict != Accepted()
+
+
+def test_a_file_sees_only_what_it_imports(tmp_path: Path) -> None:
+    """A file that was checked before, but is not imported, is not seen."""
+    report = check_package(
+        package(tmp_path, P="import P.A\nimport P.B", P__A="def one : Nat := 1", P__B="theorem t : one = 1 := rfl")
+    )
+    assert [type(r.verdict) for r in report.reports] == [Accepted, Rejected, Accepted]
+    assert report.reports[1].diagnostics[0].code == "LEAN303"
+
+
+def test_imports_reach_through_imports(tmp_path: Path) -> None:
+    """What an imported file imports is seen as well."""
+    report = check_package(
+        package(tmp_path, P="import P.B\ntheorem t : one = 1 := rfl", P__A="def one : Nat := 1", P__B="import P.A")
+    )
+    assert report.verdict == Accepted()
+
+
+def test_two_imports_may_not_declare_one_name(tmp_path: Path) -> None:
+    """A file that imports two declarations of the same name is refused."""
+    report = check_package(
+        package(tmp_path, P="import P.A\nimport P.B", P__A="def one : Nat := 1", P__B="def one : Nat := 2")
+    )
+    assert [type(r.verdict) for r in report.reports] == [Accepted, Accepted, Rejected]
+
+
+def test_an_unfinished_file_refuses_the_package(tmp_path: Path) -> None:
+    """A `sorry` in a file, or a construct that is not supported, keeps the package from being accepted."""
+    sorry = check_package(package(tmp_path, P="import P.A", P__A="theorem t : False := sorry"))
+    assert isinstance(sorry.verdict, Rejected)
+    tactic = check_package(package(tmp_path, P="import P.A", P__A="theorem t : True := by trivial"))
+    assert isinstance(tactic.verdict, Declined)
+
+
+@pytest.mark.parametrize("text", [None, "name =", 'name = "p"', "[[lean_lib]]\nroots = [1]"])
+def test_a_folder_without_a_package_is_a_wrong_request(tmp_path: Path, text: str | None) -> None:
+    """Without a readable `lakefile.toml` that names a library there is nothing to check."""
+    if text is not None:
+        (tmp_path / "lakefile.toml").write_text(text)
+    with pytest.raises(RequestError) as caught:
+        check_package(tmp_path)
+    assert [diagnostic.code for diagnostic in caught.value.diagnostics] == ["LEAN400"]
