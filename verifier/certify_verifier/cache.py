@@ -22,8 +22,11 @@ from certify_verifier.solving import Answer, Question, Status
 
 @cache
 def solver_version(solver: str) -> str:
-    """The installed version of a solver."""
-    return metadata.version("z3-solver" if solver == "z3" else solver)
+    """The installed version of a solver; empty if it is not installed."""
+    try:
+        return metadata.version("z3-solver" if solver == "z3" else solver)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 class Cache:
