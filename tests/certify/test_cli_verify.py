@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from importlib import metadata
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -12,7 +13,9 @@ import pytest
 from certify.cli import verifying
 from certify.cli.app import run
 from certify.specs import engine
+from certify_verifier import cache
 from certify_verifier.search import DisagreementError
+from certify_verifier.solving import Question, Status
 from specs_support import LOCK, NO_CHECK, NO_LEMMA, NO_RELEASE
 
 DEEP = """machine Far
@@ -22,9 +25,8 @@ invariant counts : n >= 0
 reachable far : n == 99
 """
 HARD = """theory Hard
-law fermat(a: Int, b: Int, c: Int, n: Int) :
-  a > 1 and b > 1 and c > 1 and n > 2 implies a * a * a * a * a + b * b * b * b * b != c * c * c * c * c + 7 * n * n
-"""
+law cubes(a: Int, b: Int, c: Int) : a * a * a + b * b * b + c * c * c != 114
+"""  # nobody knows whether 114 is a sum of three cubes
 ONCE = """machine Once
 var done : Bool = false
 action go when not done { done := true }
@@ -221,7 +223,24 @@ def test_all_mistakes_of_all_files_are_told_at_once(capsys: pytest.CaptureFixtur
 def test_what_would_take_for_ever_ends_undecided(capsys: pytest.CaptureFixture[str]) -> None:
     """A law beyond the solvers is undecided within the limits, with the reason."""
     assert run(["verify", spec(HARD, "hard.ct"), "--limit", "0.2", "--budget", "3", "--jobs", "1"]) == 3
-    assert "VER104: law `fermat` is undecided" in capsys.readouterr().out
+    assert "VER104: law `cubes` is undecided" in capsys.readouterr().out
+
+
+def test_the_second_solver_may_be_missing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without cvc5 a hard law is undecided all the same, and asking for cvc5 by name is refused."""
+
+    def version(package: str) -> str:
+        if package == "cvc5":
+            raise metadata.PackageNotFoundError(package)
+        return "1"
+
+    cache.solver_version.cache_clear()
+    monkeypatch.setattr(cache.metadata, "version", version)
+    assert run(["verify", spec(HARD, "hard.ct"), "--limit", "0.2", "--budget", "3", "--jobs", "1"]) == 3
+    cache.solver_version.cache_clear()
+    monkeypatch.setattr(verifying.importlib.util, "find_spec", lambda _: None)
+    assert run(["verify", "hard.ct", "--solver", "both"]) == 2
+    assert "VER007: cvc5 is not installed" in capsys.readouterr().err
 
 
 def test_a_machine_may_not_use_more_than_its_budget(capsys: pytest.CaptureFixture[str]) -> None:
@@ -248,6 +267,22 @@ def test_watching_verifies_again_when_a_file_changes(
     out = capsys.readouterr().out
     told = re.findall(r"^Lock: (everything holds|\d+ refuted)|(SPEC301)", out, re.MULTILINE)
     assert ["".join(each) for each in told] == ["everything holds", "2 refuted", "SPEC301", "everything holds"]
+
+
+def test_an_interrupted_verification_ends_at_once() -> None:
+    """Ctrl-C does not wait for the limits of the questions that are being asked."""
+    cubes = "(declare-fun a () Int)(declare-fun b () Int)(declare-fun c () Int)"
+    cubes += "(assert (= 114 (+ (* a a a) (* b b b) (* c c c))))"
+    asked = []
+
+    def interrupted() -> None:
+        with engine.Pool(2) as pool:
+            asked.extend(pool.submit(Question(cubes, milliseconds=250_000)) for _ in range(4))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert {future.cancelled() or future.result().status for future in asked} <= {True, Status.UNKNOWN}
 
 
 def test_readings_that_contradict_each_other_conclude_nothing(

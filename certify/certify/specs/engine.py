@@ -10,13 +10,14 @@ Rules this module keeps:
 
 from __future__ import annotations
 
+import queue
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from certify.specs import rules
 from certify.specs.explain import Explained, explain
@@ -106,9 +107,16 @@ class Pool(Solvers):
     def stop(self) -> None:
         """End every question now, so that an interrupted verification does not wait for its limits."""
         self._stopped = True
-        for process in self._all:
-            if process._process is not None:
-                process._process.kill()
+        taken: list[Any] = []
+        while len(taken) < len(self._all):
+            try:
+                taken.append(self._idle.get(timeout=0.05))
+            except queue.Empty:  # a process at work: it may only just have been started, so this is tried again
+                for process in self._all:
+                    if process._process is not None:
+                        process._process.kill()
+        for process in taken:
+            self._idle.put(process)
 
 
 class Ledger(Cache):
