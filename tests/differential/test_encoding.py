@@ -68,6 +68,11 @@ class Lift:
                 contents[name] = self.value(held, content) if chosen else self._encoder.unknown(held, "any")  # type: ignore[arg-type]  # chosen says it is there
         return SymbolicEnum(tag, contents)
 
+    def members(self, kind: SetType, *sets: Value) -> dict[Value, tuple[t.Term, ...]]:
+        """The elements of some sets, each with its scalars."""
+        every = frozenset[Value]().union(*(s for s in sets if isinstance(s, frozenset)))
+        return {x: self._flat((kind.element,), (x,)) for x in every}
+
     def _flat(self, kinds: tuple[Type, ...], key: tuple[Value, ...]) -> tuple[t.Term, ...]:
         pairs = zip(kinds, key, strict=True)
         return tuple(part for kind, value in pairs for part in self._encoder.flat(self.value(kind, value)))
@@ -131,10 +136,16 @@ def test_runs_mean_the_same(specification: m.Specification) -> None:
             assert decoder.evaluate(frame.guard(action, state, given)) is True
             symbolic = frame.after(action, state, given)
             for name, variable in specification.variables.items():
-                if not isinstance(variable.type, MapType) or all(
-                    map(specification.shapes.is_finite, variable.type.keys)
-                ):
-                    assert decoder.value(variable.type, symbolic[name]) == after[name], (event, name)
+                kind, shapes = variable.type, specification.shapes
+                if isinstance(kind, SetType) and not shapes.is_finite(kind.element):
+                    known, found = lift.members(kind, around[name], after[name]), symbolic[name]
+                    assert isinstance(found, SymbolicSet)
+                    held = frozenset(x for x, flat in known.items() if decoder.evaluate(found.has(flat)) is True)
+                    assert held == after[name], (event, name)
+                    assert decoder.evaluate(found.size) == len(held), (event, name)
+                    compared += 1
+                elif not isinstance(kind, MapType) or all(map(shapes.is_finite, kind.keys)):
+                    assert decoder.value(kind, symbolic[name]) == after[name], (event, name)
                     compared += 1
             around = after
     assert compared > 20
