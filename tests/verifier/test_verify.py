@@ -264,3 +264,20 @@ progress arrives(l: Letter) : l in sent ~> l in seen by 0 helpful read(l)
     assert [f.verdict for f in report(text, solvers).findings if not isinstance(f.verdict, Proved)] == []
     never = text.replace(": l in sent ~>", ": l in sent and l.number < 0 ~>")
     assert verdict(never, "premise of arrives", solvers) == Vacuous("premise of arrives")
+
+
+def test_a_wrong_law_over_functions_of_cases(solvers: Solvers) -> None:
+    """A function of an enum with content, nested or with numbers, is shown as a table that the interpreter reads."""
+    text = """theory T
+record Pair[A, B] { a: A, b: B }
+law constant[A, B](f: Option[A] -> B, x: Option[A], y: Option[A]) : f(x) == f(y)
+law numbers[A](f: Pair[Int, Option[Option[A]]] -> Bool, x: Pair[Int, Option[Option[A]]]) : f(x) == f(x with (b = none))
+"""
+    assert [type(verdict(text, name, solvers)) for name in ("constant", "numbers")] == [Refuted, Refuted]
+
+
+def test_a_law_without_a_case_is_vacuous(solvers: Solvers) -> None:
+    """A law whose premise no values meet says nothing, in a theory or in a machine."""
+    law = "law nothing(x: Int, y: Int) : x < y and y < x implies x == 7\n"
+    assert verdict("theory T\n" + law, "premise of nothing", solvers) == Vacuous("premise of nothing")
+    assert verdict(GATE + law, "premise of nothing", solvers) == Vacuous("premise of nothing")

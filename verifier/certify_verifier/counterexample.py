@@ -126,6 +126,14 @@ def premises(specification: m.Specification) -> Iterator[tuple[str, m.Expression
         yield progress.name, _met(specification, progress), progress.place
 
 
+def law_premises(specification: m.Specification) -> Iterator[tuple[m.Law, m.Expression]]:
+    """The premises that some values must meet for laws to say anything."""
+    for law in specification.laws:
+        premise = _premise(law.formula)
+        if premise is not None:
+            yield law, premise
+
+
 def _premise(formula: m.Expression) -> m.Expression | None:
     match formula:
         case m.Implies(premise=premise):

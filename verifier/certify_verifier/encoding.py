@@ -224,6 +224,9 @@ class Encoder:
         """The sorts of the scalars that a key falls apart into."""
         if isinstance(kind, RecordType):
             return tuple(s for held in self.shapes.fields(kind).values() for s in self.flat_sorts(held))
+        if isinstance(kind, EnumType) and not self.shapes.is_plain(kind):
+            held_by_cases = [held for held in self.shapes.cases(kind).values() if held is not None]
+            return (sort_name(kind.name), *(s for held in held_by_cases for s in self.flat_sorts(held)))
         return (scalar_sort(kind),)
 
     def rebuilt(self, kind: Type, flat: Sequence[Term]) -> Symbolic:

@@ -228,6 +228,19 @@ def renamed(names: Sequence[str], arguments: Mapping[str, Symbolic]) -> dict[str
 
 def law_obligation(specification: m.Specification, law: m.Law, universe: Universe = ANY_SIZE) -> Obligation:
     """What is to be proved for a law: that no values of its parameters break it."""
+    return _of_values(specification, law, law.formula, universe, wanted=False)
+
+
+def law_premise_obligation(
+    specification: m.Specification, law: m.Law, premise: m.Expression, universe: Universe = ANY_SIZE
+) -> Obligation:
+    """That no values meet the premise of a law: if this is refuted, the law says something."""
+    return _of_values(specification, law, premise, universe, wanted=True)
+
+
+def _of_values(
+    specification: m.Specification, law: m.Law, formula: m.Expression, universe: Universe, *, wanted: bool
+) -> Obligation:
     frame = Frame(specification, universe)
     bound: dict[str, Symbolic | SymbolicFunction] = {}
     for name, kind in law.parameters:
@@ -236,8 +249,9 @@ def law_obligation(specification: m.Specification, law: m.Law, universe: Univers
             if isinstance(kind, FunctionType)
             else frame.encoder.unknown(kind, f"a.{name}")
         )
-    claim = frame.encoder.formula(law.formula, Surroundings(bound=bound))
-    return Obligation(law.name, Purpose.LAW, "", "", frame.text([*frame.assumed(), t.not_(claim)]))
+    found = frame.encoder.formula(formula, Surroundings(bound=bound))
+    text = frame.text([*frame.assumed(), found if wanted else t.not_(found)])
+    return Obligation(law.name, Purpose.LAW, "", "", text)
 
 
 def _unknown_function(encoder: Encoder, kind: FunctionType, name: str) -> SymbolicFunction:

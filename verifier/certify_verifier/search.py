@@ -32,7 +32,15 @@ from certify_spec.evaluate import World
 from certify_spec.interpreter import Event, Interpreter, Trace
 from certify_spec.values import Element, Row, Table, Tagged, Value, elements, exchanged
 from certify_verifier import terms as t
-from certify_verifier.encoding import Surroundings, Symbolic, SymbolicEnum, SymbolicMap, SymbolicRecord, SymbolicSet
+from certify_verifier.encoding import (
+    Surroundings,
+    Symbolic,
+    SymbolicEnum,
+    SymbolicMap,
+    SymbolicRecord,
+    SymbolicSet,
+    sort_name,
+)
 from certify_verifier.obligation import Frame, Universe, renamed
 from certify_verifier.solving import Answer, Question, Status
 from certify_verifier.terms import Term
@@ -299,6 +307,8 @@ class Decoder:
             case Scalar():
                 numbers = {n + d for n in self._numbers() for d in (-1, 0, 1)} | {0, 1}
                 yield from ((number, (t.number(number),)) for number in sorted(numbers))
+            case EnumType() if not encoder.shapes.is_plain(kind):
+                yield from self._case_keys(kind)
             case SortType(name) | EnumType(name):
                 for index, value in enumerate(encoder.enumerations[f"T.{name}"]):
                     known: Value = Element(name, index) if isinstance(kind, SortType) else Tagged(_last(value))
@@ -310,6 +320,24 @@ class Decoder:
                     yield values, tuple(part for _, parts in row for part in parts)
             case _:
                 raise AssertionError(f"`{kind}` is no key")
+
+    def _case_keys(self, kind: EnumType) -> Iterator[tuple[Value, tuple[Term, ...]]]:
+        """The values of an enum with content, flattened as the encoder does: what the tag hides is a fixed value."""
+        encoder = self._frame.encoder
+        cases = encoder.shapes.cases(kind)
+        sort = sort_name(kind.name)
+        for chosen, content in cases.items():
+            tag = t.constructor(sort, f"{sort}.{chosen}")
+            inner: list[tuple[Value | None, tuple[Term, ...]]] = [(None, ())]
+            if content is not None:
+                inner = [*self._keys(content)]
+            for value, flat in inner:
+                parts = [tag]
+                for case, held in cases.items():
+                    if held is not None:
+                        hidden = (t.apply(f"any {s}", (), s) for s in encoder.flat_sorts(held))
+                        parts += flat if case == chosen else hidden
+                yield Tagged(chosen, value), tuple(parts)
 
     @staticmethod
     def _scalar(kind: Type, found: bool | int | str) -> Value:

@@ -30,6 +30,7 @@ from certify_verifier.obligation import (
     Obligation,
     Universe,
     law_obligation,
+    law_premise_obligation,
     obligations_of,
     step_obligations,
 )
@@ -215,7 +216,7 @@ class _Verification:
     def run(self) -> Report:
         begin = time.monotonic()
         every = claims(self.specification)
-        sanity = self._sanity()
+        sanity = [*self._sanity(), *self._law_sanity()]
         for claim, decided in zip(every, self.session.solvers.map(self._decide_from_all, every), strict=True):
             self.decided[claim.name] = decided
         self._drop_what_rests_on_nothing(every)
@@ -371,6 +372,28 @@ class _Verification:
         if isinstance(found, NotFound):
             verdict = Vacuous("the axioms") if found.complete else Undecided(found.reason)
         return [Finding(self.specification.name, "assumptions", verdict, self.specification.place)]
+
+    def _law_sanity(self) -> list[Finding]:
+        """That some values meet the premise of each law."""
+        every = list(counterexample.law_premises(self.specification))
+        return self.session.solvers.map(lambda item: self._meet(*item), every)
+
+    def _meet(self, law: m.Law, premise: m.Expression) -> Finding:
+        begin = time.monotonic()
+        name, verdict = f"premise of {law.name}", self._met(law, premise)
+        return Finding(name, "premise", verdict, law.place, "", time.monotonic() - begin)
+
+    def _met(self, law: m.Law, premise: m.Expression) -> Verdict:
+        sorts = (*self.specification.sorts, *law.variables)
+        for size in (1, 2, 3):
+            universe = Universe(dict.fromkeys(sorts, size))
+            small = law_premise_obligation(self.specification, law, premise, universe)
+            if self.session.ask(Question(small.text, milliseconds=self.session.settings.quick)).status is Status.SAT:
+                return Proved("values that meet it")
+        whole = law_premise_obligation(self.specification, law, premise)
+        if self.session.is_unsatisfiable(whole, self.session.settings.slow) is Status.UNSAT:
+            return Vacuous(f"premise of {law.name}")
+        return Undecided("no values of a small world meet it")
 
     def _reach(self, unrolling: Unrolling, goal: Goal, kind: str, place: Place, doc: str) -> Finding:
         begin = time.monotonic()
