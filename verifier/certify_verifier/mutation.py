@@ -88,8 +88,8 @@ def _of_action(specification: m.Specification, action: m.Action) -> Iterator[Mut
         actions = {**specification.actions, action.name: changed}
         return Mutant(change, action.name, place, replace(specification, actions=actions))
 
-    if not specification.source(action.place):
-        return
+    if any(action.place == variable.place for variable in specification.variables.values()):
+        return  # the `tick` that a clock brings along is not the author's
     for guard, change, place in _variants(action.guard, specification):
         yield made(replace(action, guard=guard), f"guard: {change}", place)
     real = {n for n, v in specification.variables.items() if v.role is m.Role.STATE}
