@@ -293,6 +293,27 @@ def inductive_replaces_another(env: Environment) -> None:
     induct(env, spec("False", PROP, ("intro", FALSE)))
 
 
+@bad("LEAN200")
+def constructor_takes_auxiliary_recursor_name(env: Environment) -> None:
+    """A constructor is called as the recursor of an auxiliary type will be."""
+    induct(env, spec("Tree", TYPE, ("rec_1", arrow(a(c("List", levels.ZERO), c("Tree")), c("Tree")))))
+
+
+@bad("LEAN213")
+def zero_at_two_universes(_env: Environment) -> None:
+    """Before `Nat` is declared, `Nat.zero` may be any definition, and differs from universe to universe."""
+    env = Environment()
+    eq_type = pi(sort(U), lambda t: arrow(t, t, PROP))
+    intro = pi(sort(U), lambda t: pi(t, lambda x: a(c("Eq", U), t, x, x)))
+    induct(env, spec("Eq", eq_type, ("refl", intro), params=2, at=("u",)))
+    four = sort(levels.numeral(4))
+    declare(Axiom("pick", ("u",), arrow(four, sort(levels.numeral(3)))), env, budget())
+    big = levels.numeral(4)
+    define(env, "Nat.zero", sort(levels.numeral(3)), a(c("pick", U), sort(levels.numeral(3))), ("u",))
+    left, right = c("Nat.zero", levels.ZERO), c("Nat.zero", ONE)
+    prove(env, "t", eq(sort(levels.numeral(3)), left, right, big), refl(sort(levels.numeral(3)), left, big))
+
+
 # typing ---------------------------------------------------------------------------------------------------------------
 
 

@@ -461,3 +461,29 @@ def test_equalities_found_twice_do_not_tie_a_knot() -> None:
         return checker.equal(x, y)
 
     assert run_deep(work)
+
+
+def test_room_for_terms_is_bounded() -> None:
+    """A check that makes too many terms ends undecided."""
+
+    def work() -> None:
+        env = world()
+        left, right = (fun(NAT, lambda n, k=k: a(c("Nat.mul"), n, ex.nat(k))) for k in (77, 78))
+        checker = Checker(env, Budget(1_000_000, terms=0))
+        with pytest.raises(Exhausted):
+            checker.equal(left, right)
+
+    run_deep(work)
+
+
+def test_a_group_with_a_name_twice_leaves_nothing_behind() -> None:
+    """A name that clashes with a generated recursor refuses the whole group."""
+
+    def work() -> bool:
+        env = world()
+        before = set(env.constants)
+        with pytest.raises(Refused):
+            induct(env, spec("Tree", TYPE, ("rec_1", arrow(a(c("List", L0), c("Tree")), c("Tree")))))
+        return set(env.constants) == before
+
+    assert run_deep(work)

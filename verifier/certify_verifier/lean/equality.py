@@ -225,6 +225,8 @@ class Equality(Reducer):
         return len(left) == len(right) and all(map(self.equal, left, right))
 
     def _equal_offsets(self, a: Expr, b: Expr) -> bool | None:
+        if not self.environment.has_nat:
+            return None
         if literals.is_zero(a) and literals.is_zero(b):
             return True
         if isinstance(a, NatLit) and isinstance(b, NatLit):

@@ -354,6 +354,11 @@ def unapply(e: Expr) -> tuple[Expr, list[Expr]]:
     return e, args
 
 
+def count() -> int:
+    """How many terms there are."""
+    return len(_table)
+
+
 @contextmanager
 def scope() -> Iterator[None]:
     """Forget, at the end, the terms and levels made inside."""

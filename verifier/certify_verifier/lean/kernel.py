@@ -106,6 +106,8 @@ def declare_inductive(spec: InductiveSpec, environment: Environment, budget: Bud
     made = nested.build(spec, environment, budget)
     for constant in made:
         _check_new(constant.name, environment)
+    if len({constant.name for constant in made}) != len(made):
+        raise Refused(rules.DUPLICATE_NAME, f"`{spec.types[0].name}` and what follows from it declare a name twice")
     for constant in made:
         environment.add(constant)
     _note_literal_types(environment, spec.types[0].name)

@@ -31,33 +31,39 @@ from certify_verifier.lean.exprs import App, Const, Expr, Lam, Let, Local, NatLi
 from certify_verifier.lean.names import Name
 from certify_verifier.lean.terms import instantiate, substitute_levels
 
+MAX_TERMS: Final = 3_000_000
+"""Terms that the check of one declaration may make."""
+
 _REDUCIBLE: Final = (App, Let, Proj)
 
 
 class Budget:
-    """Steps left for a check.
+    """Steps left for a check, and room for the terms it makes.
 
     Attributes:
         left: steps that may still be taken.
         taken: steps taken so far.
     """
 
-    __slots__ = ("left", "taken")
+    __slots__ = ("_ceiling", "left", "taken")
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, steps: int, terms: int = MAX_TERMS) -> None:
         self.left = steps
         self.taken = 0
+        self._ceiling = ex.count() + terms
 
     def spend(self) -> None:
         """Take one step.
 
         Raises:
-            Exhausted: none is left.
+            Exhausted: none is left, or no room.
         """
         self.taken += 1
         self.left -= 1
         if self.left < 0:
             raise Exhausted(f"no decision after {self.taken - 1} steps")
+        if ex.count() > self._ceiling:
+            raise Exhausted("the terms that the check makes fill the room given to them")
 
 
 class Reducer(ABC):
