@@ -31,6 +31,7 @@ def write(entry: str, folder: Path, *, as_json: bool) -> int:
     Raises:
         RequestError: the entry point cannot be used, or a file is there already.
     """
+    _demand_entry(entry)
     manifest_path, fixture_path = folder / _NAME, folder / FIXTURE
     for path in (manifest_path, fixture_path):
         if path.exists():
@@ -58,12 +59,15 @@ def write(entry: str, folder: Path, *, as_json: bool) -> int:
     return Status.HELD
 
 
-@contextlib.contextmanager
-def _subject(entry: str, folder: Path) -> Iterator[Laboratory]:
-    """A laboratory for a function that has no manifest yet."""
+def _demand_entry(entry: str) -> None:
     module, separator, function = entry.partition(":")
     if not separator or not function.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
         raise RequestError(Diagnostic(CLI007, f"{entry!r} is not of the form module:function", fix=CLI007.advice))
+
+
+@contextlib.contextmanager
+def _subject(entry: str, folder: Path) -> Iterator[Laboratory]:
+    """A laboratory for a function that has no manifest yet."""
     manifest = Manifest.model_validate(
         {
             "schema": 1,
@@ -91,9 +95,7 @@ def _subject(entry: str, folder: Path) -> Iterator[Laboratory]:
         raise RequestError(Diagnostic(refused.rule, refused.message, Place(str(folder)), fix=refused.fix)) from None
     if not files:
         raise RequestError(
-            Diagnostic(
-                CLI007, f"there is no module `{module}` in {folder.absolute()}", fix="name the folder with --folder"
-            )
+            Diagnostic(CLI007, f"{folder.absolute()} has no module for {entry!r}", fix="name the folder with --folder")
         )
     subject = Subject(manifest, folder, _NAME, files, subject_digest(files))
     with Laboratory(subject, jobs=1) as laboratory:

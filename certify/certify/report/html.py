@@ -40,7 +40,7 @@ _REGIONS: Final = {
 def render(report: Report) -> bytes:
     """The page, in UTF-8."""
     page = _environment().get_template("report.html.j2").render(report=report, style=_style())
-    return (page.rstrip("\n") + "\n").encode()
+    return (page.strip("\n") + "\n").encode()
 
 
 @cache
