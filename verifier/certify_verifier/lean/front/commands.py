@@ -11,30 +11,26 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 from certify_spec.diagnostics import Diagnostic, Place
 from certify_verifier.lean import exprs as ex
-from certify_verifier.lean import levels, rules
-from certify_verifier.lean.environment import ABBREVIATION_HEIGHT, Axiom, Definition, Environment, Inductive, Theorem
+from certify_verifier.lean import rules
+from certify_verifier.lean.environment import ABBREVIATION_HEIGHT, Axiom, Definition, Inductive, Theorem
 from certify_verifier.lean.errors import Exhausted, Refused
-from certify_verifier.lean.exprs import Binder, Expr, Local, Pi, Sort
+from certify_verifier.lean.exprs import Binder, Expr, Local, Pi
 from certify_verifier.lean.front import syntax as s
+from certify_verifier.lean.front.casework import Row, State
 from certify_verifier.lean.front.errors import Spot, Unsupported, Wrong
-from certify_verifier.lean.front.matching import Matcher, NotStructural, Recursion, Row, State
+from certify_verifier.lean.front.header import Header, renew
+from certify_verifier.lean.front.inducting import Inducting
+from certify_verifier.lean.front.matching import NotStructural, Recursion
 from certify_verifier.lean.front.patterns import Made, read_pattern
 from certify_verifier.lean.front.scope import FileScope
-from certify_verifier.lean.inductive import InductiveSpec, TypeSpec
-from certify_verifier.lean.levels import Level, LevelMeta
 from certify_verifier.lean.names import Name
-from certify_verifier.lean.reduce import Budget
 from certify_verifier.lean.report import Accepted, Declined, Entry, LeanVerdict, Rejected
 from certify_verifier.lean.session import Item, Session
 from certify_verifier.lean.terms import constants, instantiate, lambdas, products, same, subterms
 from certify_verifier.lean.terms import replace as replace_terms
-
-ELABORATION_STEPS: Final = 2_000_000
-"""Steps that the elaboration of one declaration may take."""
 
 
 class Runner:
@@ -132,7 +128,7 @@ class Runner:
         return f"_example.{self._examples}"
 
     def _inductive(self, types: list[s.InductiveSyntax], spot: Spot) -> None:
-        _Inducting(self, types, spot).run()
+        Inducting(self, types, spot).run()
 
     def declare_item(self, item: Item, spot: Spot, sentence: str) -> bool:
         """Have the kernel judge a declaration; whether it was accepted."""
@@ -143,102 +139,13 @@ def _kind(word: str) -> str:
     return {"theorem": "theorem", "axiom": "axiom", "example": "definition"}.get(word, "definition")
 
 
-class _Header:
-    """The binders in front of a declaration: the section's variables, then its own."""
-
-    def __init__(self, runner: Runner, given: tuple[str, ...] | None) -> None:
-        self.runner = runner
-        self.elaborator = Matcher(runner.scope, Budget(ELABORATION_STEPS))
-        self.elaborator.levels += list(given or ())
-        self.given = given
-        self.locals: list[Local] = []
-        self.infos: list[Binder] = []
-
-    def open(self, binders: Sequence[s.BinderSyntax]) -> None:
-        """Bind names for the rest of the declaration."""
-        for binder in binders:
-            if binder.type is None:
-                domain = self.elaborator.type_hole(binder.spot)
-            else:
-                domain = self.elaborator.type(binder.type)
-            x = self.elaborator.unifier.new_local(binder.name, domain)
-            self.locals.append(x)
-            self.infos.append(binder.info)
-            self.elaborator.locals.append(("" if binder.name == "_" else binder.name, x))
-
-    def settle(self, spot: Spot) -> None:
-        """Find what the binders left out; universes left open become parameters."""
-        elaborator = self.elaborator
-        elaborator.settle(spot)
-        renewed: dict[Local, Local] = {}
-        for number, x in enumerate(self.locals):
-            type_ = elaborator.finished(_renew(x.type, renewed), spot)
-            type_ = self.without_open_levels(type_)
-            y = elaborator.unifier.new_local(x.name, type_)
-            renewed[x] = y
-            self.locals[number] = y
-        elaborator.locals = [(name, renewed.get(x, x) if isinstance(x, Local) else x) for name, x in elaborator.locals]
-        self.renewed = renewed
-
-    def without_open_levels(self, e: Expr) -> Expr:
-        """The term with universes that nothing fixed made parameters."""
-        unifier = self.elaborator.unifier
-        e = unifier.filled(e)
-        if not e.has_meta:
-            return e
-        for part in subterms(e):
-            at: Sequence[Level] = ()
-            if isinstance(part, Sort):
-                at = (part.level,)
-            elif isinstance(part, ex.Const):
-                at = part.levels
-            for unknown in (u for level in at for u in level.unknowns):
-                if isinstance(unknown, LevelMeta) and unifier.filled_level(unknown) is unknown:
-                    unifier.solve_level(unknown.ident, levels.param(self._fresh_level()))
-        return unifier.filled(e)
-
-    def _fresh_level(self) -> str:
-        number = 1
-        while f"u_{number}" in self.elaborator.levels:
-            number += 1
-        self.elaborator.levels.append(f"u_{number}")
-        return f"u_{number}"
-
-    def used(self, terms: Sequence[Expr], variables: int) -> tuple[list[Local], list[Binder]]:
-        """The binders without the section's variables that nothing uses."""
-        seen = {part for term in terms for part in subterms(term) if isinstance(part, Local)}
-        kept = []
-        for number in range(len(self.locals) - 1, -1, -1):
-            x = self.locals[number]
-            if number >= variables or x in seen:
-                kept.append(number)
-                seen |= {part for part in subterms(x.type) if isinstance(part, Local)}
-        kept.reverse()
-        return [self.locals[n] for n in kept], [self.infos[n] for n in kept]
-
-    def level_names(self, terms: Sequence[Expr]) -> tuple[Name, ...]:
-        """The universe parameters of the declaration: those listed, then those used, in the order declared."""
-        found: set[Name] = set()
-        for term in terms:
-            for part in subterms(term) if term.has_param else ():
-                at = (part.level,) if isinstance(part, Sort) else part.levels if isinstance(part, ex.Const) else ()
-                for level in at:
-                    found |= levels.parameters(level)
-        listed = list(self.given or ())
-        return (*listed, *(name for name in self.elaborator.levels if name in found and name not in listed))
-
-
-def _renew(e: Expr, renewed: dict[Local, Local]) -> Expr:
-    return replace_terms(e, lambda part: renewed.get(part) if isinstance(part, Local) else None) if renewed else e
-
-
 class _Declaring:
     """Elaborates a definition, theorem, example or axiom."""
 
     def __init__(self, runner: Runner, command: s.Declaration) -> None:
         self.runner = runner
         self.command = command
-        self.header = _Header(runner, command.levels)
+        self.header = Header(runner, command.levels)
         self.elaborator = self.header.elaborator
         self.alternatives = command.alternatives
         self.infos: list[Binder] = []
@@ -251,7 +158,7 @@ class _Declaring:
         goal = self.elaborator.type(command.type) if command.type is not None else None
         header.settle(command.spot)
         if goal is not None:
-            goal = header.without_open_levels(self.elaborator.finished(_renew(goal, header.renewed), command.spot))
+            goal = header.without_open_levels(self.elaborator.finished(renew(goal, header.renewed), command.spot))
         elif command.word in ("theorem", "axiom") or command.alternatives:
             raise Wrong(rules.BAD_SYNTAX, f"`{command.name}` needs a type", command.spot)
         if command.word == "axiom":
@@ -461,169 +368,3 @@ def _applied(e: Expr, field: Expr) -> list[Expr] | None:
         return []
     head, args = ex.unapply(e)
     return args if head is field else None
-
-
-class _Inducting:
-    """Elaborates inductive types and structures."""
-
-    def __init__(self, runner: Runner, types: list[s.InductiveSyntax], spot: Spot) -> None:
-        self.runner = runner
-        self.types = types
-        self.spot = spot
-        self.header = _Header(runner, types[0].levels)
-        self.elaborator = self.header.elaborator
-
-    def run(self) -> None:
-        header, elaborator = self.header, self.elaborator
-        first = self.types[0]
-        if any(t.binders or t.levels for t in self.types[1:]) or (len(self.types) > 1 and first.binders):
-            raise Unsupported("mutual inductive types with parameters", self.spot)
-        header.open([*self.runner.scope.variables, *first.binders])
-        written = [elaborator.type(t.type) if t.type is not None else None for t in self.types]
-        header.settle(self.spot)
-        done = [
-            None if w is None else header.without_open_levels(elaborator.finished(_renew(w, header.renewed), self.spot))
-            for w in written
-        ]
-        if any(w is None for w in done) and len(done) > 1:
-            done = [w if w is not None else ex.TYPE for w in done]
-        unknown = elaborator.unifier.new_level()
-        own = [w if w is not None else ex.sort(unknown) for w in done]
-        stand_ins = [
-            elaborator.unifier.new_local(t.name, products(header.locals, w, header.infos))
-            for t, w in zip(self.types, own, strict=True)
-        ]
-        pairs = [(n, x) for t, x in zip(self.types, stand_ins, strict=True) for n in {t.name, self._full(t)}]
-        fixed = [ex.apply(x, header.locals) for x in stand_ins]
-        with elaborator.bound(*pairs):
-            constructors = [
-                [self._constructor(c, fixed[number]) for c in t.constructors] for number, t in enumerate(self.types)
-            ]
-        elaborator.settle(self.spot)
-        if done[0] is None:
-            self._infer_universe(unknown, [c for _, c, _ in constructors[0]], stand_ins)
-            own = [elaborator.unifier.filled(w) for w in own]
-        self._declare(own, stand_ins, constructors)
-
-    def _full(self, type_: s.InductiveSyntax) -> Name:
-        return self.runner.scope.full(type_.name)
-
-    def _constructor(self, given: s.ConstructorSyntax, built: Expr) -> tuple[s.ConstructorSyntax, Expr, list[Binder]]:
-        """The constructor's type over the parameters."""
-        elaborator = self.elaborator
-        opened: list[Local] = []
-        infos: list[Binder] = []
-        mark = len(elaborator.locals)
-        for binder in given.binders:
-            domain = elaborator.type(binder.type) if binder.type is not None else elaborator.type_hole(binder.spot)
-            x = elaborator.unifier.new_local(binder.name, domain)
-            opened.append(x)
-            infos.append(binder.info)
-            elaborator.locals.append(("" if binder.name == "_" else binder.name, x))
-        result = elaborator.type(given.type) if given.type is not None else built
-        del elaborator.locals[mark:]
-        for type_ in (*(x.type for x in opened), result):
-            self._fix_parameters(type_, ex.head_of(built))
-        elaborator.unifier.retry()
-        return given, products(opened, result, infos), infos
-
-    def _fix_parameters(self, type_: Expr, stand_in: Expr) -> None:
-        """Inside its own declaration a type stands at its own parameters."""
-        unifier = self.elaborator.unifier
-        for part in list(subterms(unifier.filled(type_))):
-            head, args = ex.unapply(part)
-            if head is stand_in and not part.loose and len(args) >= len(self.header.locals):
-                for arg, param in zip(args, self.header.locals, strict=False):
-                    unifier.attempt(lambda arg=arg, param=param: unifier.equal(arg, param))  # type: ignore[misc]  # bound now
-
-    def _infer_universe(self, unknown: Level, constructors: list[Expr], stand_ins: list[Local]) -> None:
-        """The least universe that holds every field, at least `Type`."""
-        unifier = self.elaborator.unifier
-        level: Level = levels.ONE
-        for type_ in constructors:
-            rest = unifier.filled(type_)
-            while isinstance(rest, Pi):
-                if not any(part in stand_ins for part in subterms(rest.type)):
-                    universe = unifier.whnf(unifier.type_of(rest.type))
-                    if isinstance(universe, Sort):
-                        level = levels.max_of(unifier.filled_level(universe.level), level)
-                rest = instantiate(rest.body, [unifier.new_local(rest.name, rest.type)])
-        if not unifier.same_level(unknown, level):
-            raise Wrong(rules.CANNOT_INFER, "the universe of this type cannot be inferred: write it", self.spot)
-
-    def _declare(
-        self,
-        own: list[Expr],
-        stand_ins: list[Local],
-        constructors: list[list[tuple[s.ConstructorSyntax, Expr, list[Binder]]]],
-    ) -> None:
-        header, elaborator = self.header, self.elaborator
-        finished = [
-            [(c, header.without_open_levels(elaborator.finished(type_, self.spot))) for c, type_, _ in group]
-            for group in constructors
-        ]
-        bodies = [type_ for group in finished for _, type_ in group]
-        variables = len(self.runner.scope.variables)
-        kept, infos = header.used([*own, *bodies], variables)
-        if len(kept) != len(header.locals):
-            raise Unsupported("a section variable beside an inductive type that does not use it", self.spot)
-        names = header.level_names([products(kept, t, infos) for t in (*own, *bodies)])
-        params = [levels.param(name) for name in names]
-        real = {x: ex.const(self._full(t), params) for t, x in zip(self.types, stand_ins, strict=True)}
-
-        def settled(e: Expr) -> Expr:
-            return replace_terms(e, lambda part: real.get(part) if isinstance(part, Local) else None)
-
-        implicit = [Binder.IMPLICIT] * len(kept)
-        specs = []
-        for t, type_, group in zip(self.types, own, finished, strict=True):
-            made = tuple((f"{self._full(t)}.{c.name}", products(kept, settled(body), implicit)) for c, body in group)
-            specs.append(TypeSpec(self._full(t), products(kept, type_, infos), made))
-        spec = InductiveSpec(names, len(kept), tuple(specs))
-        accepted = self.runner.declare_item(spec, self.spot, self.types[0].sentence)
-        if accepted and self.types[0].is_structure:
-            _declare_projections(self.runner, self._full(self.types[0]), self.spot)
-
-
-def _declare_projections(runner: Runner, name: Name, spot: Spot) -> None:
-    """A function for each field of a structure; data inside a proposition has none."""
-    environment: Environment = runner.session.environment
-    inductive = environment.constants[name]
-    maker = environment.sole_constructor(name)
-    assert isinstance(inductive, Inductive), "just declared"
-    assert maker is not None, "a structure has one constructor"
-    params: list[Local] = []
-    rest = maker.type
-    for number in range(maker.num_params):
-        assert isinstance(rest, Pi), "parameters come first"
-        params.append(ex.local(-1 - number, rest.name, instantiate(rest.type, params)))
-        rest = rest.body
-    rest = instantiate(rest, params)
-    whole = ex.apply(ex.const(name, [levels.param(u) for u in inductive.levels]), params)
-    itself = ex.local(-1 - maker.num_params, "self", whole)
-    infos = [*([Binder.IMPLICIT] * len(params)), Binder.DEFAULT]
-    is_proposition = _is_proposition(inductive)
-    for index in range(maker.num_fields):
-        assert isinstance(rest, Pi), "fields follow"
-        value = ex.proj(name, index, itself)
-        type_ = products([*params, itself], rest.type, infos)
-        closed = lambdas([*params, itself], value, infos)
-        item = Definition(f"{name}.{rest.name}", inductive.levels, type_, closed, ABBREVIATION_HEIGHT)
-        if is_proposition and not _is_proof(type_, environment):
-            break
-        runner.declare_item(item, spot, "")
-        projection = ex.const(item.name, [levels.param(u) for u in inductive.levels])
-        rest = instantiate(rest.body, [ex.apply(projection, [*params, itself])])
-
-
-def _is_proposition(inductive: Inductive) -> bool:
-    rest = inductive.type
-    while isinstance(rest, Pi):
-        rest = rest.body
-    return isinstance(rest, Sort) and levels.is_zero(rest.level)
-
-
-def _is_proof(type_: Expr, environment: Environment) -> bool:
-    """Whether a projection's type ends in a proposition."""
-    matcher = Matcher(FileScope(environment), Budget(ELABORATION_STEPS))
-    return matcher.unifier.is_proposition(type_)

@@ -16,54 +16,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from certify_verifier.lean import exprs as ex
-from certify_verifier.lean import levels, literals, rules
-from certify_verifier.lean.environment import Constructor, Inductive, Recursor
-from certify_verifier.lean.exprs import Const, Expr, Local, Meta, NatLit, Pi, Sort
+from certify_verifier.lean import rules
+from certify_verifier.lean.environment import Constructor, Inductive
+from certify_verifier.lean.exprs import Const, Expr, Local, Meta, Pi
 from certify_verifier.lean.front import syntax as s
+from certify_verifier.lean.front.casework import Row, State, substitute
 from certify_verifier.lean.front.elaborate import Elaborator
+from certify_verifier.lean.front.equations import Equations
 from certify_verifier.lean.front.errors import Spot, Unsupported, Wrong
 from certify_verifier.lean.front.patterns import Anything, Made, read_pattern
-from certify_verifier.lean.levels import Level
 from certify_verifier.lean.reduce import beta
 from certify_verifier.lean.show import show
-from certify_verifier.lean.terms import abstract, instantiate, lambdas, products, same, subterms
+from certify_verifier.lean.terms import lambdas, products, subterms
 from certify_verifier.lean.terms import replace as replace_terms
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """An alternative under way: patterns still to match, one for each subject, and what its names stand for."""
-
-    patterns: tuple[s.Term, ...]
-    names: tuple[tuple[str, Expr], ...]
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """A node of the tree: what is still matched, the rows that may apply, what is to be built.
-
-    `live` are the locals made so far; `shape` is what was matched, as known here; `parts` pairs each direct part of
-    the argument recursed on with its hypothesis.
-    """
-
-    subjects: tuple[Expr, ...]
-    rows: tuple[Row, ...]
-    goal: Expr
-    live: tuple[Local, ...]
-    shape: tuple[Expr, ...]
-    parts: tuple[tuple[Expr, Expr], ...] = ()
-
-    def change(self, change: Callable[[Expr], Expr]) -> State:
-        """The node with every term changed; locals are left alone."""
-        return State(
-            tuple(map(change, self.subjects)),
-            tuple(replace(row, names=tuple((n, change(e)) for n, e in row.names)) for row in self.rows),
-            change(self.goal),
-            self.live,
-            tuple(map(change, self.shape)),
-            tuple((change(a), change(b)) for a, b in self.parts),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,15 +122,12 @@ def _put(e: Expr, old: Expr, new: Expr) -> Expr:
     return replace_terms(e, lambda part: new if part is old else None)
 
 
-class _Compiler:
+class _Compiler(Equations):
     """Compiles one match."""
 
     def __init__(self, elaborator: Matcher, leaf: Leaf, spot: Spot) -> None:
-        self.elaborator = elaborator
-        self.unifier = elaborator.unifier
-        self.environment = elaborator.environment
+        super().__init__(elaborator, spot)
         self.leaf = leaf
-        self.spot = spot
         self.used: set[int] = set()
 
     # the tree -------------------------------------------------------------------------------------------------------
@@ -213,15 +175,6 @@ class _Compiler:
                 return plain or Anything(pattern.name if isinstance(pattern, s.Ident) else "")
             raise Wrong(rules.CANNOT_INFER, "the type of what is matched is not known", pattern.spot)
         return read_pattern(pattern, found[0] if found else None, self.elaborator.scope)
-
-    def _constructed(self, e: Expr) -> tuple[Constructor, list[Expr]] | None:
-        """The constructor and fields of a value that is visibly made by one."""
-        value = self.unifier.whnf(e)
-        if isinstance(value, NatLit):
-            value = literals.expand_nat(value)
-        head, args = ex.unapply(value)
-        constant = self.environment.constants.get(head.name) if isinstance(head, Const) else None
-        return (constant, args[constant.num_params :]) if isinstance(constant, Constructor) else None
 
     def _match_constructed(self, state: State, column: int, constructor: Constructor, fields: list[Expr]) -> Expr:
         rows = self._rows_at(state, column, constructor, state.subjects[column])
@@ -286,19 +239,6 @@ class _Compiler:
             rows.append(Row((*row.patterns[:column], *row.patterns[column + 1 :]), names, row.number))
         subjects = (*state.subjects[:column], *state.subjects[column + 1 :])
         return go(replace(state, subjects=subjects, rows=tuple(rows)))
-
-    def _dependents(self, state: State, targets: Sequence[Expr]) -> list[Local]:
-        """The live locals whose types depend on the targets, in order."""
-        touched = set(targets)
-        found = []
-        for y in state.live:
-            if y not in touched and any(part in touched for part in self._type_parts(y)):
-                touched.add(y)
-                found.append(y)
-        return found
-
-    def _type_parts(self, y: Local) -> set[Expr]:
-        return set(subterms(self.unifier.filled(y.type)))
 
     def _split_plain(
         self,
@@ -365,89 +305,14 @@ class _Compiler:
         new: list[Expr] = list(values)
         renewed: list[Local] = []
         for y in dependents:
-            z = self.unifier.new_local(y.name, _substitute(self.unifier.filled(y.type), old, new))
+            z = self.unifier.new_local(y.name, substitute(self.unifier.filled(y.type), old, new))
             old.append(y)
             new.append(z)
             renewed.append(z)
         kept = [y for y in state.live if y not in old]
-        inner = state.change(lambda e: _substitute(self.unifier.filled(e), old, new))
+        inner = state.change(lambda e: substitute(self.unifier.filled(e), old, new))
         inner = replace(inner, live=(*extra, *kept, *renewed))
         return lambdas(renewed, self.solve(inner))
-
-    def _recursor(
-        self,
-        family: tuple[Inductive, Const, list[Expr]],
-        motive: Expr,
-        goal: Expr,
-        minor: Callable[[Constructor, list[Local], list[Local], list[Expr]], Expr],
-        at: Sequence[Expr],
-    ) -> Expr:
-        """The recursor of a family with this motive and these cases; other types of the group get trivial ones."""
-        inductive, head, params = family
-        recursor = self.environment.constants[f"{inductive.name}.rec"]
-        assert isinstance(recursor, Recursor), "every family has a recursor"
-        level = self._universe_of(goal)
-        own_levels = head.levels
-        if len(recursor.levels) > len(own_levels):
-            own_levels = (level, *own_levels)
-        elif not self.unifier.same_level(level, levels.ZERO):
-            raise Wrong(
-                rules.BAD_ELIMINATION, f"a proof of `{inductive.name}` cannot be taken apart to make data", self.spot
-            )
-        spine = ex.apply(ex.const(recursor.name, own_levels), params)
-        own_motive = inductive.group.index(inductive.name)
-        type_ = self.unifier.type_of(spine)
-        for number in range(recursor.num_motives):
-            assert isinstance(type_, Pi), "a recursor takes its motives"
-            given = motive if number == own_motive else self._trivial(type_.type, level)
-            spine, type_ = ex.app(spine, given), instantiate(type_.body, [given])
-        before = 0
-        for name in inductive.group[:own_motive]:
-            other = self.environment.constants[name]
-            assert isinstance(other, Inductive), "a group lists types"
-            before += len(other.constructors)
-        for number in range(recursor.num_minors):
-            assert isinstance(type_, Pi), "a recursor takes its cases"
-            own = number - before
-            if 0 <= own < len(inductive.constructors):
-                constructor = self.environment.constants[inductive.constructors[own]]
-                assert isinstance(constructor, Constructor), "a type lists constructors"
-                case = self._case(type_.type, constructor, inductive, minor)
-            else:
-                case = self._trivial(type_.type, level)
-            spine, type_ = ex.app(spine, case), instantiate(type_.body, [case])
-        return ex.apply(spine, at)
-
-    def _case(
-        self,
-        type_: Expr,
-        constructor: Constructor,
-        inductive: Inductive,
-        minor: Callable[[Constructor, list[Local], list[Local], list[Expr]], Expr],
-    ) -> Expr:
-        opened: list[Local] = []
-        while isinstance(type_, Pi):
-            opened.append(self.unifier.new_local(type_.name, type_.type))
-            type_ = instantiate(type_.body, [opened[-1]])
-        fields, hypotheses = opened[: constructor.num_fields], opened[constructor.num_fields :]
-        result = ex.unapply(type_)[1][: inductive.num_indices]
-        return lambdas(opened, minor(constructor, fields, hypotheses, result))
-
-    def _trivial(self, type_: Expr, level: Level) -> Expr:
-        """A motive or case for a type of the group that is not distinguished: the type with one value, or its value."""
-        opened: list[Local] = []
-        while isinstance(type_, Pi):
-            opened.append(self.unifier.new_local(type_.name, type_.type))
-            type_ = instantiate(type_.body, [opened[-1]])
-        return lambdas(opened, ex.const("PUnit" if isinstance(type_, Sort) else "PUnit.unit", [level]))
-
-    def _universe_of(self, type_: Expr) -> Level:
-        universe = self.unifier.whnf(self.unifier.type_of(type_))
-        if isinstance(universe, Sort):
-            return self.unifier.filled_level(universe.level)
-        level = self.unifier.new_level()
-        self.unifier.equal(universe, ex.sort(level))
-        return self.unifier.filled_level(level)
 
     # indices --------------------------------------------------------------------------------------------------------
 
@@ -473,7 +338,7 @@ class _Compiler:
 
         def minor(constructor: Constructor, fields: list[Local], hypotheses: list[Local], result: list[Expr]) -> Expr:
             del hypotheses
-            renewed = [self.unifier.new_local("e", _substitute(e.type, fresh, result)) for e in equations]
+            renewed = [self.unifier.new_local("e", substitute(e.type, fresh, result)) for e in equations]
             rows = self._rows_at(state, column, constructor, x)
             subjects = (*state.subjects[:column], *fields, *state.subjects[column + 1 :])
             live = (*(y for y in state.live if y is not x), *fields)
@@ -482,171 +347,6 @@ class _Compiler:
 
         tree = self._recursor(family, motive, goal, minor, [*indices, x])
         return ex.apply(tree, [self._refl(index) for index in indices])
-
-    def _equation(self, a: Expr, b: Expr) -> Expr:
-        type_ = self.unifier.filled(self.unifier.type_of(a))
-        return ex.apply(ex.const("Eq", [self._universe_of(type_)]), [type_, a, b])
-
-    def _refl(self, a: Expr) -> Expr:
-        type_ = self.unifier.filled(self.unifier.type_of(a))
-        return ex.apply(ex.const("Eq.refl", [self._universe_of(type_)]), [type_, a])
-
-    def _solve_equation(self, state: State, proof: Expr, mention: Local | None, go: Callable[[State], Expr]) -> Expr:
-        """Use an equation: substitute a variable, split equal constructors, or close the goal by different ones.
-
-        `mention` is the local that stands for the proof in the state, if one does.
-        """
-        type_ = self.unifier.filled(self.unifier.whnf(self.unifier.type_of(proof)))
-        head, (domain, a, b) = ex.unapply(type_)
-        assert isinstance(head, Const), "an equation is made by `Eq`"
-        a, b = self._core(a), self._core(b)
-        if not a.has_meta and not b.has_meta and self.unifier.equal(a, b):
-            return go(self._forget(state, mention, self._refl(a)))
-        if isinstance(b, Local) and b not in set(subterms(a)):
-            return self._rewrite(state, (proof, mention, lambda h: h), (head, domain), (a, b), go)
-        if isinstance(a, Local) and a not in set(subterms(b)):
-
-            def turn(side: Expr, other: Expr, h: Expr) -> Expr:
-                return ex.apply(ex.const("Eq.symm", head.levels), [domain, side, other, h])
-
-            evidence = (turn(a, b, proof), mention, lambda h: turn(b, a, h))
-            return self._rewrite(state, evidence, (head, domain), (b, a), go)
-        left, right = self._constructed(a), self._constructed(b)
-        if left is None or right is None:
-            raise Unsupported(f"a match that needs `{show(a)} = {show(b)}` to be solved", self.spot)
-        if left[0].name != right[0].name:
-            return self._contradiction(state.goal, (domain, a, b, proof), (head, left[0]))
-        state = self._forget(state, mention, proof)
-        return self._injectivity(state, (domain, a, b, proof), (left[0], left[1], right[1]), go)
-
-    def _core(self, e: Expr) -> Expr:
-        """A side of an equation computed as far as it shows a variable or constructor, else as it was."""
-        value = self.unifier.whnf(e)
-        return value if isinstance(value, Local) or self._constructed(value) is not None else e
-
-    def _forget(self, state: State, mention: Local | None, value: Expr) -> State:
-        """The state without the local that stood for a proof."""
-        if mention is None:
-            return state
-        inner = state.change(lambda e: _substitute(self.unifier.filled(e), [mention], [value]))
-        return replace(inner, live=tuple(y for y in state.live if y is not mention))
-
-    def _rewrite(
-        self,
-        state: State,
-        proof: tuple[Expr, Local | None, Callable[[Expr], Expr]],
-        equality: tuple[Const, Expr],
-        sides: tuple[Expr, Local],
-        go: Callable[[State], Expr],
-    ) -> Expr:
-        """Put `a` for the variable `b` everywhere, by elimination of `a = b`."""
-        (evidence, mention, back), (head, domain), (a, b) = proof, equality, sides
-        opened = self.unifier.new_local("h", ex.apply(head, [domain, a, b]))
-        if mention is not None:
-            state = self._forget(state, mention, back(opened))
-        dependents = self._dependents(state, [b, opened])
-        goal = products(dependents, state.goal)
-        motive = lambdas([b, opened], goal)
-        level = self._universe_of(goal)
-        refl = ex.apply(ex.const("Eq.refl", head.levels), [domain, a])
-        old: list[Local] = [b, opened]
-        new: list[Expr] = [a, refl]
-        renewed: list[Local] = []
-        for y in dependents:
-            z = self.unifier.new_local(y.name, _substitute(self.unifier.filled(y.type), old, new))
-            old.append(y)
-            new.append(z)
-            renewed.append(z)
-        inner = state.change(lambda e: _substitute(self.unifier.filled(e), old, new))
-        places = {y: z for y, z in zip(old, new, strict=True) if isinstance(z, Local)}
-        live = [places.get(y, y) for y in state.live if y is not b]
-        case = lambdas(renewed, go(replace(inner, live=tuple(live))))
-        spine = ex.apply(ex.const("Eq.rec", [level, *head.levels]), [domain, a, motive, case, b, evidence])
-        return ex.apply(spine, dependents)
-
-    def _contradiction(
-        self, goal: Expr, equation: tuple[Expr, Expr, Expr, Expr], made: tuple[Const, Constructor]
-    ) -> Expr:
-        """From an equation between different constructors everything follows: one is told from the other."""
-        domain, a, b, proof = equation
-        head, constructor = made
-        found = self.elaborator.inductive_of(domain)
-        assert found is not None, "constructors build inductive types"
-        inductive, _, args = found
-        x = self.unifier.new_local("x", domain)
-        if inductive.num_indices:
-            raise Unsupported("disjointness of constructors of an indexed type", self.spot)
-        family = (inductive, found[1], args)
-
-        def told(other: Constructor, *_: object) -> Expr:
-            return ex.const("True" if other.name == constructor.name else "False")
-
-        is_first = self._recursor(family, lambdas([x], ex.PROP), ex.PROP, told, [x])
-        y = self.unifier.new_local("y", domain)
-        h = self.unifier.new_local("h", ex.apply(head, [domain, a, y]))
-        motive = lambdas([y, h], beta(lambdas([x], is_first), [y]))
-        false = ex.apply(
-            ex.const("Eq.rec", [levels.ZERO, *head.levels]), [domain, a, motive, ex.const("True.intro"), b, proof]
-        )
-        absurd = self.unifier.new_local("h", ex.const("False"))
-        return ex.apply(ex.const("False.rec", [self._universe_of(goal)]), [lambdas([absurd], goal), false])
-
-    def _injectivity(
-        self,
-        state: State,
-        equation: tuple[Expr, Expr, Expr, Expr],
-        made: tuple[Constructor, list[Expr], list[Expr]],
-        go: Callable[[State], Expr],
-    ) -> Expr:
-        """From an equation between the same constructor, equations between the fields, used one after another."""
-        domain, a, b, proof = equation
-        constructor, left, right = made
-        proofs = [
-            self._field_equation((domain, a, b, proof), constructor, number, (x, y))
-            for number, (x, y) in enumerate(zip(left, right, strict=True))
-        ]
-        opened = [self.unifier.new_local("e", self.unifier.filled(self.unifier.type_of(p))) for p in proofs]
-        body = self._chain(state, opened, go)
-        return beta(lambdas(opened, body), proofs)
-
-    def _chain(self, state: State, equations: list[Local], go: Callable[[State], Expr]) -> Expr:
-        """Use equations one after another; those that wait stand last among the live locals, to be kept up to date."""
-        if not equations:
-            return go(state)
-        first, rest = equations[0], equations[1:]
-        marked = replace(state, live=(*state.live, *rest))
-
-        def after(inner: State) -> Expr:
-            if not rest:
-                return go(inner)
-            cut = len(inner.live) - len(rest)
-            return self._chain(replace(inner, live=inner.live[:cut]), list(inner.live[cut:]), go)
-
-        return self._solve_equation(marked, first, first, after)
-
-    def _field_equation(
-        self,
-        equation: tuple[Expr, Expr, Expr, Expr],
-        constructor: Constructor,
-        number: int,
-        sides: tuple[Expr, Expr],
-    ) -> Expr:
-        domain, a, b, proof = equation
-        found = self.elaborator.inductive_of(domain)
-        assert found is not None, "constructors build inductive types"
-        inductive, head, args = found
-        type_ = self.unifier.filled(self.unifier.type_of(sides[0]))
-        if inductive.num_indices or not same(type_, self.unifier.filled(self.unifier.type_of(sides[1]))):
-            raise Unsupported("injectivity of a constructor with dependent fields", self.spot)
-        x = self.unifier.new_local("x", domain)
-
-        def pick(other: Constructor, fields: list[Local], *_: object) -> Expr:
-            return fields[number] if other.name == constructor.name else sides[0]
-
-        family = (inductive, head, args)
-        taken = lambdas([x], self._recursor(family, lambdas([x], type_), type_, pick, [x]))
-        u, v = self._universe_of(domain), self._universe_of(type_)
-        return ex.apply(ex.const("congrArg", [u, v]), [domain, type_, a, b, taken, proof])
 
     # no alternative left --------------------------------------------------------------------------------------------
 
@@ -678,8 +378,3 @@ class _Compiler:
         if inductive.name == "Eq":
             return True
         return bool(indices) and not all(isinstance(index, Local) for index in indices)
-
-
-def _substitute(e: Expr, old: Sequence[Local], new: Sequence[Expr]) -> Expr:
-    """The term with locals replaced at once."""
-    return instantiate(abstract(e, old), new)
