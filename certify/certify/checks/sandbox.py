@@ -95,10 +95,11 @@ def answers(result: CheckResult) -> bool:
 def _judge(bench: Workbench, fixture: str, record: RunRecord) -> Iterator[Diagnostic]:
     entry = bench.laboratory.signature()
     at = Place(entry.file, entry.line)
-    ended = _ended(fixture, record, at)
-    if ended is not None:
+    violations = list(_violations(fixture, record, at))
+    ended = _ended(fixture, record, record.usage[0].at or at)
+    if ended is not None and not _follows(ended, violations):
         yield ended
-    yield from _violations(fixture, record, at)
+    yield from violations
     outcome = record.outcomes[0]
     expected = bench.expected.get(fixture)
     if expected is not None and isinstance(outcome, Returned) and json.loads(expected) != json.loads(outcome.json):
@@ -109,6 +110,12 @@ def _judge(bench: Workbench, fixture: str, record: RunRecord) -> Iterator[Diagno
             because=f"expected {_shown(expected)}\ngot      {_shown(outcome.json)}",
             fix="correct the node, or the fixture's expected output",
         )
+
+
+def _follows(ended: Diagnostic, violations: list[Diagnostic]) -> bool:
+    """Whether the node only raised what a denial on the same line raised in it: that is one matter, told once."""
+    lines = {(v.place.file, v.place.line) for v in violations if v.place}
+    return ended.rule is SBX007 and ended.place is not None and (ended.place.file, ended.place.line) in lines
 
 
 def _shown(text: bytes) -> str:
@@ -164,7 +171,7 @@ def _violations(fixture: str, record: RunRecord, at: Place) -> Iterator[Diagnost
             rule,
             f"the node {did} {event.target}" if limit != "process" else f"the node {did} ({event.target})",
             nearest(record.events, event) or at,
-            because=f"the kernel saw `{event.detail['call']}` while fixture `{fixture}` ran; the sandbox denied it",
+            because=f"the kernel saw `{event.detail['call']}` in fixture `{fixture}`: the sandbox does not let it",
             fix=rule.advice,
             severity=Severity.ERROR,
             data={"limit": limit, "target": event.target, "hard": True},

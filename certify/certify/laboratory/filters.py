@@ -2,13 +2,11 @@
 
 Two programs:
 
-- `base()` holds for everything in the sandbox: `clone3` does not exist, so that `clone`'s flags can be judged; kernel
-  interfaces that no node needs are refused.
-- `watched()` holds for the node's process alone: every effectful system call is announced to the laboratory before it
-  happens, and so is every call for entropy, which the laboratory answers itself. It observes with it, counts with it,
-  and interrupts with it; *denying* is the namespaces' work,
-  except
-  for new processes, whose arguments are registers and cannot be changed behind the laboratory's back.
+- `base()` holds for everything in the sandbox: kernel interfaces that no node needs are refused.
+- `watched()` holds for the node's process alone: `clone3` does not exist, so that `clone`'s flags can be judged; every
+  effectful system call is announced to the laboratory before it happens, and so is every call for entropy, which the
+  laboratory answers itself. It observes with it, counts with it, and interrupts with it; *denying* is the namespaces'
+  work, except for new processes, whose arguments are registers and cannot be changed behind the laboratory's back.
 """
 
 from __future__ import annotations
@@ -67,6 +65,10 @@ PROCESS_CALLS: Final = ("fork", "vfork", "clone", "execve", "execveat")
 #: Signals to others.
 SIGNAL_CALLS: Final = ("kill", "pidfd_send_signal")
 
+#: The descriptor through which a delivery hands its watch over, once the filter holds. It is above the limit on
+#: descriptors that the delivery then lives under, so nothing the node opens can have this number.
+HAND_OVER: Final = 600
+MOST_DESCRIPTORS: Final = 512
 _CLONE_THREAD: Final = 0x10000
 _REFUSED: Final = (
     "bpf", "keyctl", "add_key", "request_key", "mount", "umount2", "pivot_root", "unshare", "setns", "ptrace",
@@ -89,7 +91,6 @@ def base() -> bytes:
     import pyseccomp
 
     program = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
-    program.add_rule(pyseccomp.ERRNO(errno.ENOSYS), "clone3")
     for call in _REFUSED:
         program.add_rule(pyseccomp.ERRNO(errno.EPERM), call)
     return _export(program)
@@ -101,9 +102,9 @@ def watched() -> bytes:
     import pyseccomp
 
     program = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
+    program.add_rule(pyseccomp.ERRNO(errno.ENOSYS), "clone3")
     for call in (
         *PATH_CALLS,
-        *SEND_CALLS,
         *SIGNAL_CALLS,
         "connect",
         "execve",
@@ -113,6 +114,8 @@ def watched() -> bytes:
         "getrandom",
     ):
         program.add_rule(pyseccomp.NOTIFY, call)
+    for call in SEND_CALLS:
+        program.add_rule(pyseccomp.NOTIFY, call, pyseccomp.Arg(0, pyseccomp.NE, HAND_OVER))
     for call in DESCRIPTOR_CALLS:
         program.add_rule(pyseccomp.NOTIFY, call, pyseccomp.Arg(0, pyseccomp.GT, 2))
     for command in _LOCK_COMMANDS:

@@ -38,6 +38,10 @@ _AT_FDCWD: Final = 0xFFFFFF9C
 WRITABLE: Final = ("/world", "/tmp", "/dev/shm", "/dev/null", "/dev/tty")  # noqa: S108 - inside the sandbox
 
 
+#: A delivery that may start processes starts at most so many.
+MOST_PROCESSES: Final = 256
+
+
 class Entropy:
     """The pinned stream of one delivery: SHAKE-256 of the environment's seed and the delivery's number."""
 
@@ -59,6 +63,8 @@ class Watch:
         descriptor: the notification descriptor.
         may_start_processes: whether the manifest declares a `process` resource.
         protected: process ids inside the sandbox that no signal may reach.
+        own: the process's id inside the sandbox, which it may signal; 0 when it is not known.
+        started: processes that it has started or tried to start.
         counted: effectful calls so far.
         held: the identifier of the call at which the process is held, if it is.
         crashed: whether the planned crash has happened.
@@ -71,6 +77,8 @@ class Watch:
     may_start_processes: bool
     entropy: Entropy
     protected: frozenset[int] = frozenset({1})
+    own: int = 0
+    started: int = 0
     counted: int = 0
     held: int | None = None
     crashed: bool = False
@@ -157,9 +165,11 @@ class Watch:
         if call in filters.PROCESS_CALLS:
             program = _text(pid, arguments[0 if call == "execve" else 1]) if call.startswith("execve") else call
             self._note(EventKind.PROCESS, program, call)
-            if not self.may_start_processes:
+            self.started += 1
+            denied = not self.may_start_processes or self.started > MOST_PROCESSES
+            if denied:
                 self._note(EventKind.VIOLATION, program, call, limit="process")
-            return not self.may_start_processes
+            return denied
         if call in filters.SIGNAL_CALLS:
             return self._signal(call, arguments)
         if call == "connect":
@@ -173,7 +183,11 @@ class Watch:
     def _signal(self, call: str, arguments: list[int]) -> bool:
         """Note a signal; whether it is denied: everybody but a child process that the node may have is out of reach."""
         target = struct.unpack("=i", struct.pack("=I", arguments[0] & 0xFFFFFFFF))[0]
-        if arguments[1] == 0 or (self.may_start_processes and target > 0 and target not in self.protected):
+        if (
+            arguments[1] == 0
+            or target == self.own
+            or (self.may_start_processes and target > 0 and target not in self.protected)
+        ):
             return False
         self._note(EventKind.VIOLATION, f"signal {arguments[1]}", call, limit="signal")
         return True

@@ -32,6 +32,7 @@ from urllib.parse import urlsplit
 from certify.laboratory import filters, reading
 from certify.laboratory.certificates import issue
 from certify.laboratory.channel import ChannelClosed
+from certify.laboratory.inside.nursery import FIRST_PID
 from certify.laboratory.kernel import Entropy, Watch
 from certify.laboratory.reading import LaboratoryError
 from certify.laboratory.record import Delivery, Environment, Plan, RunRecord
@@ -268,7 +269,7 @@ class Laboratory:
             said = sandbox.output()
             self._give_back(sandbox, healthy=False)
             raise LaboratoryError(f"the sandbox did not start ({cause}){': ' + said if said else ''}")
-        sandbox.supervisor = int(ready["pid"])
+        sandbox.protected = frozenset({1, *map(int, ready["protected"])})
 
     def _give_back(self, sandbox: Sandbox, *, healthy: bool) -> None:
         surplus: Sandbox | None = None
@@ -301,6 +302,7 @@ class _Run:
         """Open a world, make the deliveries, close the world."""
         environment = asdict(self._plan.environment) | {"env": [list(pair) for pair in self._plan.environment.env]}
         faults = [asdict(fault) for fault in self._plan.faults]
+        self._sandbox.show_processors(self._plan.environment.cpu_count)
         self._sandbox.channel.send({"t": "world", "environment": environment, "faults": faults})
         self._expect("world")
         pending = list(range(len(self._plan.deliveries)))
@@ -417,7 +419,8 @@ class _Run:
             self._plan.deliveries[position].interrupt,
             self._processes,
             Entropy(self._plan.environment.random_seed, position),
-            frozenset({1, self._sandbox.supervisor}),
+            self._sandbox.protected,
+            FIRST_PID + self._plan.environment.pid_offset + position,
         )
 
 

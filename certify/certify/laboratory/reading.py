@@ -6,6 +6,7 @@ What a sandbox sends is data of unknown honesty: it is read field by field, and 
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ NODE003 = Rule(
 )
 
 _FAILED_START: Final = 70
+_FRAME: Final = re.compile(r'^  File "/node/([^"]+)", line (\d+) in ', re.MULTILINE)
 
 
 class LaboratoryError(Exception):
@@ -78,6 +80,7 @@ def signature(reply: Reply, subject: Subject) -> tuple[Signature, tuple[str, ...
     described = reply.first("described")
     entry = subject.manifest.node.entry
     if described is None:
+        _demand_started(reply)
         raise RequestError(_import_failure(reply, subject, entry))
     raw = described["signature"]
     own = {
@@ -137,7 +140,25 @@ def _import_failure(reply: Reply, subject: Subject, entry: str) -> Diagnostic:
 
 
 def _said(reply: Reply) -> str:
-    return bytes(reply.finished["output"]).decode(errors="replace").strip()[-400:]
+    return _printable(bytes(reply.finished["output"]).decode(errors="replace")).strip()[-400:]
+
+
+def _printable(text: str) -> str:
+    """The text without what a terminal would obey: escapes and other control characters are spelled out."""
+    return "".join(
+        sign if sign in "\n\t" or sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text
+    )
+
+
+def _demand_started(reply: Reply) -> None:
+    """Tell the laboratory's own failure in the sandbox apart from the node's.
+
+    Raises:
+        LaboratoryError: the process reported that it could not begin the delivery.
+    """
+    own = [str(r["what"]) for r in reply.records("trouble") if str(r["what"]).startswith("laboratory:")]
+    if own and reply.finished["status"] == _FAILED_START:
+        raise LaboratoryError(f"the delivery did not start: {own[0]}")
 
 
 def record(plan: Plan, replies: list[Reply], subject: Subject) -> RunRecord:
@@ -149,9 +170,7 @@ def record(plan: Plan, replies: list[Reply], subject: Subject) -> RunRecord:
     """
     events: list[Event] = []
     for position, reply in enumerate(replies):
-        if reply.finished["status"] == _FAILED_START and not reply.first("returned", "raised", "unencodable"):
-            what = next((str(r["what"]) for r in reply.records("trouble")), _said(reply))
-            raise LaboratoryError(f"the delivery did not start: {what}")
+        _demand_started(reply)
         if reply.first("no-entry") is not None:
             raise RequestError(_import_failure(reply, subject, subject.manifest.node.entry))
         events += [_event(raw, position) for raw in reply.records("event")]
@@ -202,13 +221,13 @@ def _outcome(reply: Reply) -> Outcome:
         case "raised":
             return Raised(
                 type=str(answer["type"]),
-                message=str(answer["message"]),
+                message=_printable(str(answer["message"])),
                 bases=tuple(map(str, answer["bases"])),
                 frames=tuple(Place(str(f[0]), int(f[1]), int(f[2])) for f in answer["frames"]),
                 rejected=bool(answer["rejected"]),
             )
         case "unencodable":
-            return Unencodable(str(answer["reason"]))
+            return Unencodable(_printable(str(answer["reason"])))
         case _:
             return Exceeded("memory")
 
@@ -250,12 +269,27 @@ def _world(raw: Mapping[str, Any]) -> World:
 
 
 def _usage(reply: Reply) -> Usage:
-    used = reply.first("used")
-    if used is not None:
-        return Usage(float(used["wall"]), float(used["cpu"]), int(used["memory"]))
-    finished = reply.finished
-    return Usage(float(finished["wall"]), float(finished["cpu"]), int(finished["memory"]))
+    used, finished = reply.first("used"), reply.finished
+    if used is not None and not finished["exceeded"]:
+        return Usage(float(used["wall"]), float(used["cpu"]), int(used["memory"]), _last_line(reply))
+    return Usage(float(finished["wall"]), float(finished["cpu"]), int(finished["memory"]), _last_line(reply))
+
+
+def _last_line(reply: Reply) -> Place | None:
+    """The node's line at which the process was when it was ended: from the interpreter's last words."""
+    left = reply.first("leaving", "exceeded")
+    if left is not None:
+        return _place(left["place"])
+    words = bytes(reply.finished["trace"]).decode(errors="replace")
+    main = words[max(0, words.rfind("(most recent call first)")) :]  # the thread that was hit comes last
+    for text in (main, words):
+        found = _FRAME.search(text)
+        if found is not None:
+            return Place(found[1], int(found[2]))
+    return None
 
 
 def _step(raw: Mapping[str, Any]) -> Step:
-    return Step(Place(str(raw["file"]), int(raw["line"])), str(raw["function"]), dict(raw["values"]))
+    return Step(
+        Place(str(raw["file"]), int(raw["line"])), str(raw["function"]), dict(raw["values"]), int(raw["thread"])
+    )

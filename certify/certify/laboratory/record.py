@@ -32,12 +32,13 @@ class Environment:
         timezone: TZ.
         locale: LANG and LC_ALL.
         hostname: the machine's name.
-        pid_offset: process ids that are used up before the node starts.
+        pid_offset: by how much the node's process id is above the usual one.
         cwd: name of the working folder below `/`.
         env: further environment variables.
-        aslr: whether the address space is laid out at random.
+        aslr: whether the address space is laid out at random, and small objects within it.
         cpu_count: processors that the node may use.
-        threads: the interpreter's switch interval in seconds.
+        threads: the interpreter's switch interval in seconds; below the usual 0.005, it is also the seed of short
+            pauses in the node's threads.
         directory_order: the seed of the order in which the laboratory creates files.
     """
 
@@ -94,6 +95,8 @@ class Fault:
 @dataclass(frozen=True, slots=True)
 class Interrupt:
     """What happens to a delivery at its `at`-th effectful system call, counting from 0.
+
+    Taking a lock to write counts too: it is where two deliveries may pass each other.
 
     Attributes:
         at: the position; the call itself has not happened yet.
@@ -271,20 +274,22 @@ Outcome = Returned | Raised | Crashed | Exceeded | Unencodable
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one delivery used, as measured by the kernel."""
+    """What one delivery used, as measured by the kernel; `at` is the node's line at which it was ended, if it was."""
 
     wall: float
     cpu: float
     memory: int
+    at: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A line of the node that was reached, with digests of the local variables' values by name."""
+    """A line of the node that was reached, with its local variables' values; `thread` counts from the main one."""
 
     place: Place
     function: str
     values: Mapping[str, str]
+    thread: int = 0
 
 
 @dataclass(frozen=True, slots=True)

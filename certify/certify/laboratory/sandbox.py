@@ -7,17 +7,15 @@ Rules this module keeps:
   nothing
   else: not the user's home, not the signing keys, not the registry;
 - entropy comes from the laboratory (`kernel`) and `/dev/urandom` is a seeded file; the wall clock is frozen for Python
-  (time-machine) and shifted for native code
-  (libfaketime,
-  which cannot freeze it without breaking timed waits: see docs/adr/wall-clock.md); the hash seed, time zone, locale, host name
-  and the
-  rest from `Environment`;
+  (time-machine) and shifted for native code (libfaketime, which cannot freeze it without breaking timed waits: see
+  docs/adr/wall-clock.md); the hash seed, time zone, locale, host name and the rest from `Environment`;
 - when the laboratory goes, everything in the sandbox goes with it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import random
@@ -58,6 +56,7 @@ _FAKETIME_FOLDERS: Final = (
     "/usr/local/lib/faketime",
 )
 _ENTROPY_BYTES: Final = 4 * 2**20
+_FIRST_DESCRIPTOR: Final = 300  # below it, Python keeps integers ready-made
 _SCRATCH_BYTES: Final = 128 * 2**20
 
 
@@ -225,12 +224,17 @@ def of_sandbox(environment: Environment) -> Environment:
     )
 
 
+def _numbered(descriptor: int) -> int:
+    """The descriptor again, with a number of three digits: the command line decides addresses inside, by its length."""
+    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _FIRST_DESCRIPTOR)
+
+
 class Sandbox:
     """A running sandbox with its supervisor inside, ready for runs."""
 
     def __init__(self, layout: Layout, environment: Environment) -> None:
         self.environment = environment
-        self.supervisor = 0
+        self.protected: frozenset[int] = frozenset({1})
         command = self._prepared(layout, environment)
         with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
             here, there = socket.socketpair()
@@ -242,7 +246,10 @@ class Sandbox:
                 ours.enter_context(end)
             base.write(filters.base())
             base.seek(0)
-            descriptors = (there.fileno(), watch_there.fileno(), base.fileno())
+            numbers = [_numbered(end.fileno()) for end in (there, watch_there, base)]
+            for number in numbers:
+                theirs.callback(os.close, number)
+            descriptors = (numbers[0], numbers[1], numbers[2])
             self._process = subprocess.Popen(
                 command(*descriptors),
                 pass_fds=descriptors,
@@ -256,32 +263,40 @@ class Sandbox:
         self.channel = Channel(here)
         self.watch = watch_here
 
-    @classmethod
-    def _prepared(cls, layout: Layout, environment: Environment) -> Callable[[int, int, int], list[str]]:
+    def _prepared(self, layout: Layout, environment: Environment) -> Callable[[int, int, int], list[str]]:
         """Make the files that the sandbox binds; gives the command for the descriptors that it will inherit."""
         entropy = layout.folder / f"entropy-{environment.random_seed}"
         with _SNAPSHOTS:
             if not entropy.exists():
                 write_entropy(entropy, environment.random_seed)
         layout.snapshot(environment.directory_order)
-        return lambda control, watch, base: cls._command(layout, environment, entropy, (control, watch, base))
+        descriptor, name = tempfile.mkstemp(prefix="processors-", dir=layout.folder)
+        os.close(descriptor)
+        self._processors = Path(name)
+        self.show_processors(1)
+        return lambda control, watch, base: self._command(layout, environment, entropy, (control, watch, base))
 
-    @staticmethod
+    def show_processors(self, count: int) -> None:
+        """What the sandbox's kernel tells of its processors, until it is told otherwise."""
+        self._processors.write_text("0\n" if count == 1 else f"0-{count - 1}\n")
+
     def _command(
-        layout: Layout, environment: Environment, entropy: Path, descriptors: tuple[int, int, int]
+        self, layout: Layout, environment: Environment, entropy: Path, descriptors: tuple[int, int, int]
     ) -> list[str]:
         control, watch, base = descriptors
         command = [_tool("bwrap", "bubblewrap"), "--unshare-all", "--die-with-parent", "--clearenv"]
         command += ["--hostname", environment.hostname, "--uid", "0", "--gid", "0"]
-        # user 0 of a namespace that maps nobody else: the one capability left lets the supervisor listen at ports below
-        # 1024,
-        # and every delivery gives it up
+        # user 0 of a namespace that maps nobody else: the two capabilities left let the supervisor listen at ports
+        # below 1024 and choose process ids; every delivery gives them up
         command += ["--cap-drop", "ALL", "--cap-add", "CAP_NET_BIND_SERVICE"]
+        command += ["--cap-add", "CAP_CHECKPOINT_RESTORE"]
         command += _root_binds() + _python_binds()
         for name in ("hosts", "nsswitch.conf", "resolv.conf", "passwd", "group", "machine-id"):
             command += ["--ro-bind", str(layout.folder / "etc" / name), f"/etc/{name}"]
         command += ["--proc", "/proc", "--dev", "/dev"]
         command += ["--ro-bind", str(entropy), "/dev/urandom"]
+        for name in ("online", "possible", "present"):
+            command += ["--ro-bind", str(self._processors), f"/sys/devices/system/cpu/{name}"]
         for folder in (WORLD, "/tmp"):  # noqa: S108 - the sandbox's own
             command += ["--size", str(_SCRATCH_BYTES), "--tmpfs", folder]
         command += ["--ro-bind", str(layout.folder / "lab"), LAB]
@@ -314,5 +329,6 @@ class Sandbox:
         self.channel.close()
         self.watch.close()
         self.kill()
+        self._processors.unlink(missing_ok=True)
         if self._process.stdout:
             self._process.stdout.close()

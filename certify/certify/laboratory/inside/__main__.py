@@ -3,7 +3,7 @@
 It answers the laboratory's messages one by one:
 
 - ``world``: empty the world, start the upstreams, remember the plan's parts;
-- ``start``: fork a process for one delivery; ``finished`` is sent when it ends;
+- ``start``: have a process forked for one delivery; ``finished`` is sent when it ends;
 - ``close``: stop the upstreams and send the world's description and the exchanges.
 """
 
@@ -19,17 +19,28 @@ import resource
 import select
 import signal
 import socket
+import stat
 import sys
 import time
 from dataclasses import dataclass
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, Never
+
+import cbor2
 
 from certify.laboratory.channel import Channel, ChannelClosed
 from certify.laboratory.inside import call, clock, typed, world
+from certify.laboratory.inside.nursery import Nursery
 from certify.laboratory.inside.tape import Tape
 
 _PR_SET_DUMPABLE: Final = 4
+_FAILED: Final = 70
 _STDERR_KEPT: Final = 4096
+_TRACE_KEPT: Final = 16384
+_LAST_WORDS_SECONDS: Final = 0.25
+_FOREVER_SECONDS: Final = 86_400.0
+_DYING_SECONDS: Final = 10.0
+_REAPING_SECONDS: Final = 0.001
 _OUTPUT_LIMIT: Final = 8 * 2**20
 
 
@@ -42,6 +53,7 @@ class _Running:
     pidfd: int
     tape: Tape
     output: int
+    trace: int
     deadline: float
     began: float
     exceeded: bool = False
@@ -60,6 +72,7 @@ class Supervisor:
         self._upstream: tuple[int, Tape] | None = None
         self._current = mmap.mmap(-1, 8)
         self._known_modules: set[str] = set()
+        self._nursery: Nursery | None = None
 
     def run(self) -> None:
         """Serve."""
@@ -68,14 +81,13 @@ class Supervisor:
         while True:
             waiting = [self._channel.fileno(), *(running.pidfd for running in self._running.values())]
             now = time.monotonic()
-            timeout = min([max(0.0, r.deadline - now) for r in self._running.values() if not r.exceeded], default=None)
+            timeout = min([max(0.0, r.deadline - now) for r in self._running.values()], default=None)
             ready, _, _ = select.select(waiting, [], [], timeout)
             for running in list(self._running.values()):
                 if running.pidfd in ready:
                     self._reap(running)
-                elif time.monotonic() >= running.deadline and not running.exceeded:
-                    running.exceeded = True
-                    _kill_session(running.pid)
+                elif time.monotonic() >= running.deadline:
+                    self._end(running)
             if self._channel.fileno() in ready:
                 self._serve()
 
@@ -100,7 +112,9 @@ class Supervisor:
                 importlib.import_module(name)
         gc.collect()
         gc.freeze()
-        self._channel.send({"t": "ready", "pid": os.getpid()})
+        self._nursery = Nursery(self._live, self._forget)
+        self._nursery.rehearse()
+        self._channel.send({"t": "ready", "protected": [os.getpid(), self._nursery.pid]})
 
     def _serve(self) -> None:
         message = self._channel.receive()
@@ -122,11 +136,6 @@ class Supervisor:
         self._world = message
         world.fresh(call.work_folder(message["environment"]), [u["name"] for u in self._hello["upstreams"]])
         self._current[:] = bytes(8)
-        for _ in range(message["environment"]["pid_offset"]):
-            pid = os.fork()
-            if pid == 0:
-                os._exit(0)
-            os.waitpid(pid, 0)
         if not self._hello["upstreams"]:
             return
         tape = Tape()
@@ -134,7 +143,8 @@ class Supervisor:
         pid = os.fork()
         if pid == 0:
             os.close(read)
-            self._forget()
+            self._channel.close()
+            self._watch.close()
             _redirect(os.open(os.devnull, os.O_WRONLY))
             call.drop_capabilities(ctypes.CDLL(None, use_errno=True))
             with contextlib.suppress(BaseException):
@@ -153,8 +163,7 @@ class Supervisor:
     def _close_world(self) -> dict[str, Any]:
         account: list[dict[str, Any]] = []
         lost = 0
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(-1, signal.SIGKILL)  # strays of the node: everything in the sandbox but its init and this process
+        self._kill_strays()
         if self._upstream is not None:
             pid, tape = self._upstream
             os.waitpid(pid, 0)
@@ -168,46 +177,85 @@ class Supervisor:
 
     def _start(self, message: dict[str, Any]) -> None:
         self._current[:] = int(message["delivery"]).to_bytes(8, "little")
-        request = self._world | self._hello | message | {"work": str(call.work_folder(self._world["environment"]))}
-        request["known_modules"] = self._known_modules
+        assert self._nursery is not None
         tape = Tape()
-        output = os.memfd_create("output")
+        output, order, trace = (os.memfd_create(name) for name in ("output", "order", "trace"))
+        with os.fdopen(os.dup(order), "wb") as file:
+            cbor2.dump(self._world | message, file)
         began = time.monotonic()
-        pid = os.fork()
-        if pid == 0:
-            self._child(request, tape, output)
+        number = int(self._world["environment"]["pid_offset"]) + int(message["delivery"])
+        pid = self._nursery.bear(number, [tape.descriptor, output, order, trace])
+        os.close(order)
         running = _Running(
-            message["delivery"], pid, os.pidfd_open(pid), tape, output, began + request["limits"]["wall"], began
+            message["delivery"], pid, os.pidfd_open(pid), tape, output, trace, began + message["limits"]["wall"], began
         )
         self._running[message["delivery"]] = running
 
-    def _child(self, request: dict[str, Any], tape: Tape, output: int) -> None:
+    def _live(self, descriptors: list[int]) -> Never:
+        """A delivery's whole life, in its own process."""
+        tape_descriptor, output, order, trace = descriptors
+        if stat.S_ISCHR(os.fstat(order).st_mode):
+            os._exit(0)  # a rehearsal
+        tape = Tape.opened(tape_descriptor)
         try:
             os.setsid()
             _redirect(output)
-            for listener in self._sockets.values():
-                listener.close()
-            self._channel.close()
-            call.run(request, tape, self._watch, request["filter"])
+            os.lseek(order, 0, os.SEEK_SET)
+            with os.fdopen(order, "rb") as file:
+                request = self._hello | cbor2.load(file)
+            os.close(output)
+            request["known_modules"] = self._known_modules
+            request["work"] = str(call.work_folder(request["environment"]))
+            call.run(request, tape, self._watch, trace)
         except BaseException as error:
             with contextlib.suppress(BaseException):
                 tape.append({"t": "trouble", "what": f"laboratory: {error!r}"})
-            os._exit(70)
+            os._exit(_FAILED)
         os._exit(0)
 
     def _forget(self) -> None:
+        """What a process that serves the node must not have: the supervisor's own ends."""
         self._channel.close()
-        self._watch.close()
+        for listener in self._sockets.values():
+            listener.close()
+
+    def _kill_strays(self) -> None:
+        """Kill what the node left behind: everything in the sandbox but its init, this process and the nursery.
+
+        Nothing of it can start another process by now: nobody answers its announcements any more.
+        """
+        assert self._nursery is not None
+        kept = {1, os.getpid(), self._nursery.pid}
+        deadline = time.monotonic() + _DYING_SECONDS
+        while time.monotonic() < deadline:
+            strays = [int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit() and int(p.name) not in kept]
+            if self._upstream is not None and strays == [self._upstream[0]]:
+                os.kill(self._upstream[0], signal.SIGKILL)  # it stays until it is waited for
+                return
+            if not strays:
+                return
+            for pid in strays:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(_REAPING_SECONDS)
+
+    def _end(self, running: _Running) -> None:
+        """End what is over its time: first it may say where it is, a moment later it is killed."""
+        if running.exceeded:
+            running.deadline = time.monotonic() + _FOREVER_SECONDS
+            _kill_session(running.pid)
+            return
+        running.exceeded = True
+        running.deadline = time.monotonic() + _LAST_WORDS_SECONDS
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(running.pid, call.LAST_WORDS)
 
     def _reap(self, running: _Running) -> None:
         del self._running[running.delivery]
         _kill_session(running.pid)
         _pid, status, used = os.wait4(running.pid, 0)
         os.close(running.pidfd)
-        size = os.lseek(running.output, 0, os.SEEK_END)
-        os.lseek(running.output, max(0, size - _STDERR_KEPT), os.SEEK_SET)
-        said = os.read(running.output, _STDERR_KEPT)
-        os.close(running.output)
+        said, trace = _tail(running.output, _STDERR_KEPT), _tail(running.trace, _TRACE_KEPT)
         self._channel.send(
             {
                 "t": "finished",
@@ -221,9 +269,18 @@ class Supervisor:
                 "cpu": used.ru_utime + used.ru_stime,
                 "memory": used.ru_maxrss * 1024,
                 "output": said,
+                "trace": trace,
             }
         )
         running.tape.close()
+
+
+def _tail(descriptor: int, length: int) -> bytes:
+    """The last bytes of a file in memory, which is closed."""
+    size = os.fstat(descriptor).st_size
+    data = os.pread(descriptor, length, max(0, size - length))
+    os.close(descriptor)
+    return data
 
 
 def _redirect(output: int) -> None:

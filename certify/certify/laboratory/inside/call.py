@@ -11,11 +11,13 @@ import array
 import asyncio
 import contextlib
 import ctypes
+import faulthandler
+import inspect
 import json
 import os
-import queue
 import random
 import resource
+import signal
 import socket
 import sys
 import threading
@@ -25,16 +27,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from certify.codec import EncodingError, encode_verbatim
+from certify.laboratory import filters
 from certify.laboratory.inside import clock, typed
 from certify.laboratory.inside.tape import Tape
-from certify.laboratory.inside.watching import Watcher
+from certify.laboratory.inside.watching import Pauses, Watcher
 
 _PR_SET_NO_NEW_PRIVS: Final = 38
 _PR_SET_DUMPABLE: Final = 4
 _PR_CAPBSET_DROP: Final = 24
 _PR_CAP_AMBIENT: Final = 47
 _PR_CAP_AMBIENT_CLEAR_ALL: Final = 4
+#: The signal that asks a delivery where it is.
+LAST_WORDS: Final = signal.SIGRTMAX
 _SECCOMP: Final = {"x86_64": 317, "aarch64": 277}
+_USUAL_SWITCH_INTERVAL: Final = 0.005
 _SET_MODE_FILTER, _NEW_LISTENER = 1, 8
 
 
@@ -47,42 +53,30 @@ class _CapabilityHeader(ctypes.Structure):
 
 
 def drop_capabilities(libc: ctypes.CDLL) -> None:
-    """Give up the one capability that the supervisor keeps for its listening sockets."""
+    """Give up the capabilities that the supervisor keeps."""
     libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
     header, nothing = _CapabilityHeader(0x20080522, 0), (ctypes.c_uint32 * 6)()
     if libc.capset(ctypes.byref(header), ctypes.byref(nothing)) != 0:
         raise OSError(ctypes.get_errno(), "capset")
 
 
-def announce(libc: ctypes.CDLL, program: bytes, watch: socket.socket, delivery: int) -> None:
+def announce(libc: ctypes.CDLL, program: bytes, delivery: int) -> None:
     """Load the announcing filter and hand its descriptor to the laboratory.
 
-    A filter holds for the thread that loads it and its children. Sending a message is itself announced, so the
-    descriptor is
-    sent by a thread that was there before, and has ended when this returns.
+    Sending a message is itself announced, but for this one descriptor. No second thread is needed: what a thread
+    allocates would come in between, now here and now there, and addresses would not be pinned.
     """
-    loaded: queue.SimpleQueue[int] = queue.SimpleQueue()
-
-    def hand_over() -> None:
-        descriptor = loaded.get()
-        if descriptor >= 0:
-            rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [descriptor]))
-            watch.sendmsg([delivery.to_bytes(4, "little")], [rights])
-            os.close(descriptor)
-        watch.close()
-
-    messenger = threading.Thread(target=hand_over)
-    messenger.start()
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     buffer = ctypes.create_string_buffer(program, len(program))
     described = _Program(len(program) // 8, ctypes.cast(buffer, ctypes.c_char_p))
     number = _SECCOMP[os.uname().machine]
     descriptor = libc.syscall(number, _SET_MODE_FILTER, _NEW_LISTENER, ctypes.byref(described))
-    error = ctypes.get_errno()
-    loaded.put(descriptor)
-    messenger.join()
     if descriptor < 0:
-        raise OSError(error, "seccomp")
+        raise OSError(ctypes.get_errno(), "seccomp")
+    with socket.socket(fileno=filters.HAND_OVER) as end:
+        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [descriptor]))
+        end.sendmsg([delivery.to_bytes(4, "little")], [rights])
+    os.close(descriptor)
 
 
 def limit(limits: dict[str, Any]) -> None:
@@ -92,10 +86,10 @@ def limit(limits: dict[str, Any]) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limits["memory"], limits["memory"]))
     resource.setrlimit(resource.RLIMIT_FSIZE, (limits["file"], limits["file"]))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (512, 512))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (filters.MOST_DESCRIPTORS, filters.MOST_DESCRIPTORS))
 
 
-def run(request: dict[str, Any], tape: Tape, watch: socket.socket, program: bytes) -> None:
+def run(request: dict[str, Any], tape: Tape, watch: socket.socket, trace: int) -> None:
     """Call the node once; what came of it is on the tape. Never returns to the supervisor's code."""
     environment = request["environment"]
     sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115 - stays open as long as the process
@@ -112,20 +106,44 @@ def run(request: dict[str, Any], tape: Tape, watch: socket.socket, program: byte
     random.seed(request["seed"])
     if request["later"]:
         clock.freeze(request["clock"] + request["later"])
+    os.dup2(watch.fileno(), filters.HAND_OVER)
+    watch.close()
     limit(request["limits"])
+    faulthandler.enable(trace)
+    faulthandler.register(LAST_WORDS, trace, all_threads=True)
+    faulthandler.register(signal.SIGXCPU, trace, all_threads=False, chain=True)
     sys.path.insert(0, "/node")
-    watcher = Watcher(tape, request["observe"])
-    announce(libc, program, watch, request["delivery"])
+    pauses = Pauses(environment["threads"]) if environment["threads"] < _USUAL_SWITCH_INTERVAL else None
+    watcher = Watcher(tape, request["observe"], pauses)
+    ballast = _ballast() if environment["aslr"] else None
+    announce(libc, request["filter"], request["delivery"])
     watcher.start()
     try:
         outcome = _outcome(request, tape, watcher)
     finally:
         watcher.stop()
+        del ballast
     tape.append(outcome)
     tape.append({"t": "modules", "names": sorted(name for name in sys.modules if name not in request["known_modules"])})
     with contextlib.suppress(Exception):
         sys.stdout.flush()
         sys.stderr.flush()
+
+
+def _ballast() -> list[object]:
+    """Objects of every small size, in numbers of chance: they shift what comes after them.
+
+    The kernel moves whole pages only, and the order of a set of objects depends on the lowest bits of their addresses.
+    """
+    dice = random.Random(time.perf_counter_ns())  # noqa: S311 - moves memory, protects nothing
+    held: list[object] = []
+    for size in range(0, 480, 16):
+        row: list[object] = [bytes(size) for _ in range(dice.randrange(1, 64))]
+        dice.shuffle(row)
+        held += row[len(row) // 2 :]  # the others' places are free again, in another order
+    held += [[] for _ in range(dice.randrange(1, 200))]
+    held += [_Program() for _ in range(dice.randrange(1, 40))]
+    return held
 
 
 def _outcome(request: dict[str, Any], tape: Tape, watcher: Watcher) -> dict[str, Any]:
@@ -160,15 +178,15 @@ def _outcome(request: dict[str, Any], tape: Tape, watcher: Watcher) -> dict[str,
         return {"t": "unencodable", "reason": str(error)}
     except typed.EntryError as error:
         return {"t": "no-entry", "reason": str(error), "where": list(error.where) if error.where else None}
-    except MemoryError:
-        return {"t": "exceeded", "limit": "memory"}
+    except MemoryError as error:
+        return {"t": "exceeded", "limit": "memory", "place": next(iter(_frames(error)[-1:]), None)}
     except BaseException as error:
         return _raised(error)
 
 
 def _call(entry: typed.Entry, value: Any, context: Any) -> Any:
     result = entry.function(**entry.arguments(value, context))
-    if entry.is_async or asyncio.iscoroutine(result):
+    if entry.is_async or inspect.iscoroutine(result):
         return asyncio.run(_awaited(result))
     return result
 
@@ -195,17 +213,22 @@ def _context(request: dict[str, Any], watcher: Watcher) -> Any:
     return context(request, watcher)
 
 
-def _raised(error: BaseException, *, rejected: bool = False) -> dict[str, Any]:
-    frames = [
+def _frames(error: BaseException) -> list[list[Any]]:
+    """The node's own lines on the way to an error, the outermost first."""
+    return [
         [frame.filename.removeprefix("/node/"), frame.lineno or 0, (frame.colno or 0) + 1]
         for frame in traceback.extract_tb(error.__traceback__)
         if frame.filename.startswith("/node/")
     ]
+
+
+def _raised(error: BaseException, *, rejected: bool = False) -> dict[str, Any]:
+    frames = _frames(error)
     if isinstance(error, SyntaxError) and error.filename and error.filename.startswith("/node/"):
         frames.append([error.filename.removeprefix("/node/"), error.lineno or 0, error.offset or 0])
     try:
         message = str(error)
-    except Exception as inner:
+    except BaseException as inner:  # whatever a class of the node's does when asked for its text
         message = f"(its text raises {type(inner).__name__})"
     return {
         "t": "raised",

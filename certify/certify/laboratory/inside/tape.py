@@ -1,13 +1,13 @@
 """A tape: records that survive the death of the process that wrote them.
 
-Shared anonymous memory, made before the fork. A record counts once the length at the front covers it, so a process
-killed
-half-way through a record leaves everything before it. Writing takes no system call.
+Shared memory with a descriptor, made before the process that writes it. A record counts once the length at the front
+covers it, so a process killed half-way through a record leaves everything before it. Writing takes no system call.
 """
 
 from __future__ import annotations
 
 import mmap
+import os
 import struct
 import threading
 from collections.abc import Iterator
@@ -23,11 +23,24 @@ class Tape:
     """An append-only list of maps in shared memory."""
 
     def __init__(self, capacity: int = 64 * 2**20) -> None:
-        self._memory = mmap.mmap(-1, capacity)
+        self.descriptor = os.memfd_create("tape")
+        os.ftruncate(self.descriptor, capacity)
+        self._map(capacity)
+        _HEADER.pack_into(self._memory, 0, self._end, 0)
+
+    @classmethod
+    def opened(cls, descriptor: int) -> Tape:
+        """An empty tape that another process made."""
+        tape = cls.__new__(cls)
+        tape.descriptor = descriptor
+        tape._map(os.fstat(descriptor).st_size)
+        return tape
+
+    def _map(self, capacity: int) -> None:
+        self._memory = mmap.mmap(self.descriptor, capacity)
         self._capacity = capacity
         self._end = _HEADER.size
         self._lock = threading.Lock()
-        _HEADER.pack_into(self._memory, 0, self._end, 0)
 
     def append(self, record: dict[str, Any]) -> None:
         """Add a record; when there is no room it is counted as lost."""
@@ -61,3 +74,4 @@ class Tape:
     def close(self) -> None:
         """Give the memory back."""
         self._memory.close()
+        os.close(self.descriptor)

@@ -11,11 +11,18 @@ Rules this module keeps:
 
 from __future__ import annotations
 
+import ast
+import functools
+import inspect
 import os
 import random
 import sys
 import threading
-from collections.abc import Callable
+import time
+from array import array
+from collections import deque
+from collections.abc import Callable, ItemsView, KeysView, ValuesView
+from enum import Enum
 from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, ModuleType
 from typing import Any, Final
@@ -95,9 +102,11 @@ _QUIET_FILES: Final = (
 class Watcher:
     """Writes what the node does to a tape."""
 
-    def __init__(self, tape: Tape, level: str) -> None:
+    def __init__(self, tape: Tape, level: str, pauses: Pauses | None = None) -> None:
         self._tape = tape
         self._level = level
+        self._pauses = pauses
+        self._threads: dict[int, int] = {threading.get_ident(): 0}
         self._seen: set[tuple[str, str, str, int]] = set()
         self._active = False
         self._busy = threading.local()
@@ -151,8 +160,9 @@ class Watcher:
         if self._level in {"calls", "lines"}:
             threading.setprofile(self._profile)
             sys.setprofile(self._profile)
-        if self._level == "lines":
+        if self._level == "lines" or self._pauses:
             threading.settrace(self._trace)
+        if self._level == "lines":
             sys.settrace(self._trace)
 
     def stop(self) -> None:
@@ -255,6 +265,8 @@ class Watcher:
                 self.event("random", f"random.{function.__name__}", frame, via="call")
             return
         module = getattr(function, "__module__", None)
+        if module == "posix" and function.__name__ in {"_exit", "abort"}:
+            self._tape.append({"t": "leaving", "place": _where(frame)[0]})
         known = _BUILTINS.get(f"{module}.{function.__qualname__}") or (
             _BUILTINS.get(function.__qualname__) if isinstance(owner, type) else None
         )
@@ -277,18 +289,72 @@ class Watcher:
     # -- lines ---------------------------------------------------------------------------------------------------------
 
     def _trace(self, frame: FrameType, event: str, _argument: Any) -> Any:
-        if not self._active or event != "call" or not frame.f_code.co_filename.startswith(_NODE):
+        if not self._active or event != "call":
             return None
-        return _Lines(self, frame).step
+        if not frame.f_code.co_filename.startswith(_NODE):
+            if self._pauses and frame.f_code.co_name == "run":
+                self._pauses.pause()
+            if self._level == "lines" and frame.f_back and frame.f_back.f_code.co_filename.startswith(_NODE):
+                self._arguments(frame, frame.f_back)
+            return None
+        return _Lines(self, frame).step if self._level == "lines" else self._pause
+
+    def _pause(self, _frame: FrameType, _event: str, _argument: Any) -> Any:
+        self.pause()
+        return self._pause
+
+    def pause(self) -> None:
+        """Give other threads a turn, where the surroundings ask for it."""
+        if self._pauses:
+            self._pauses.pause()
+
+    def _arguments(self, frame: FrameType, caller: FrameType) -> None:
+        """Record what a line of the node hands to a library: it may never be in a variable of the node's own."""
+        code = frame.f_code
+        count = code.co_argcount + code.co_kwonlyargcount
+        count += bool(code.co_flags & inspect.CO_VARARGS) + bool(code.co_flags & inspect.CO_VARKEYWORDS)
+        given = {f"{code.co_name}({name})": frame.f_locals.get(name) for name in code.co_varnames[:count]}
+        plain = {name: canonical(value) for name, value in given.items() if isinstance(value, _PLAIN)}
+        if plain:
+            file = caller.f_code.co_filename.removeprefix(_NODE)
+            self.line(file, caller.f_lineno, caller.f_code.co_qualname, plain)
 
     def line(self, file: str, line: int, function: str, values: dict[str, str]) -> None:
         """Record a line that was run, and the values that it changed."""
         if self._steps < _STEP_LIMIT:
             self._steps += 1
-            self._tape.append({"t": "step", "file": file, "line": line, "function": function, "values": values})
+            thread = self._threads.setdefault(threading.get_ident(), len(self._threads))
+            self._tape.append(
+                {"t": "step", "file": file, "line": line, "function": function, "values": values, "thread": thread}
+            )
 
 
+class Pauses:
+    """Short pauses in threads other than the main one, at places that a seed decides: they let races show."""
+
+    def __init__(self, seed: float) -> None:
+        self._seed = seed
+        self._main = threading.main_thread().ident
+        self._own = threading.local()
+
+    def pause(self) -> None:
+        """Wait for a moment, now and then."""
+        if threading.get_ident() == self._main:
+            return
+        own = self._own
+        if not hasattr(own, "left"):
+            own.left, own.dice = _MOST_PAUSES, random.Random(f"{self._seed} {threading.current_thread().name}")  # noqa: S311 - a schedule, no secret
+        if own.left and own.dice.random() < _PAUSE_CHANCE:
+            own.left -= 1
+            time.sleep(own.dice.random() * _LONGEST_PAUSE)
+
+
+_MOST_PAUSES: Final = 40
+_PAUSE_CHANCE: Final = 0.3
+_LONGEST_PAUSE: Final = 0.002
 _DEFINITIONS: Final = (type, ModuleType, FunctionType, BuiltinFunctionType)
+#: What can be handed to a library and compared without looking into anybody's objects.
+_PLAIN: Final = (str, bytes, int, float, list, tuple, dict, set, frozenset)
 
 
 class _Lines:
@@ -296,25 +362,50 @@ class _Lines:
 
     def __init__(self, watcher: Watcher, frame: FrameType) -> None:
         self._watcher = watcher
-        self._file = frame.f_code.co_filename.removeprefix(_NODE)
+        self._path = frame.f_code.co_filename
+        self._file = self._path.removeprefix(_NODE)
         self._function = frame.f_code.co_qualname
         self._line = frame.f_lineno
+        self._returning = 0
         self._values: dict[str, str] = {}
 
     def step(self, frame: FrameType, event: str, argument: Any) -> Any:
-        """Called by the interpreter before each line and at the return."""
-        if event in {"line", "return"}:
+        """Called by the interpreter before each line, at an exception and at the return."""
+        if event == "exception":
+            self._watcher.line(self._file, frame.f_lineno, self._function, {"raised": canonical(argument[1])})
+        elif event in {"line", "return"}:
             now = {
                 name: canonical(value)
                 for name, value in frame.f_locals.items()
                 if not name.startswith("__") and not isinstance(value, _DEFINITIONS)
             }
             changed = {name: text for name, text in now.items() if self._values.get(name) != text}
-            if event == "return":
-                changed["return"] = canonical(argument)
             self._watcher.line(self._file, self._line, self._function, changed)
+            if self._line in returns(self._path):
+                self._returning = self._line
+            if event == "return":
+                # leaving a `with` goes back to its first line after the value to return has been computed
+                self._watcher.line(
+                    self._file, self._returning or self._line, self._function, {"return": canonical(argument)}
+                )
             self._values, self._line = now, frame.f_lineno
+            self._watcher.pause()
         return self.step
+
+
+@functools.cache
+def returns(path: str) -> frozenset[int]:
+    """The lines of a file that belong to a `return`."""
+    try:
+        tree = ast.parse(Path(path).read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return frozenset()
+    return frozenset(
+        line
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Return)
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    )
 
 
 def canonical(value: object, depth: int = 4) -> str:
@@ -339,15 +430,38 @@ def canonical(value: object, depth: int = 4) -> str:
                 f"{canonical(k, depth - 1)}: {canonical(v, depth - 1)}" for k, v in list(value.items())[:200]
             )
             return _short("{" + ", ".join(pairs) + "}")
-        if type(value).__module__ in {"datetime", "decimal", "fractions", "uuid", "pathlib"}:
+        if isinstance(value, deque | array | KeysView | ValuesView | ItemsView):
+            inner = ", ".join(sorted(canonical(item, depth - 1) for item in list(value)[:200]))
+            return _short(f"{type(value).__name__}({inner})")
+        if isinstance(value, bytearray | memoryview):
+            return _short(repr(bytes(value)))
+        if isinstance(value, BaseException):
+            return _short(f"{type(value).__name__}({', '.join(canonical(item, depth - 1) for item in value.args)})")
+        if isinstance(value, Enum):
+            return str(value)
+        if type(value).__module__.partition(".")[0] in _TOLD:
             return _short(f"{type(value).__name__}({value})")
         fields = getattr(value, "__dict__", None)
-        if isinstance(fields, dict) and not callable(value):
+        if isinstance(fields, dict) and not callable(value) and _of_values(type(value)):
             inner = ", ".join(f"{k}={canonical(v, depth - 1)}" for k, v in sorted(fields.items()))
             return _short(f"{type(value).__name__}({inner})")
     except Exception:
         return type(value).__name__
     return type(value).__name__
+
+
+#: Modules whose objects are told by their text.
+_TOLD: Final = frozenset({"datetime", "decimal", "fractions", "uuid", "pathlib", "zoneinfo", "ipaddress"})
+
+
+def _of_values(kind: type) -> bool:
+    """Whether objects of this type are made of values: those of the node's own types, and records.
+
+    Others have inner state that differs between runs without anybody seeing it, such as a future or a connection.
+    """
+    module = sys.modules.get(kind.__module__)
+    file = getattr(module, "__file__", None) or ""
+    return file.startswith(_NODE) or hasattr(kind, "__dataclass_fields__") or hasattr(kind, "model_fields")
 
 
 def _short(text: str) -> str:
