@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import resources
 
 import pytest
 
 from certify_spec import model as m
 from certify_spec.interpreter import Interpreter, Trace
-from certify_spec.loader import examine_text, load_text
+from certify_spec.loader import examine_text, load_text, shipped
 from certify_verifier.solving import Solvers
 from certify_verifier.verify import Session, Settings, search
 
@@ -379,7 +378,8 @@ BUGS = [*BREAKER, *RETRY, *BULKHEAD, *OTHERS]
 
 def source(pattern: str) -> str:
     """The text of a shipped pattern."""
-    return resources.files("certify_spec").joinpath(f"patterns/{pattern}.ct").read_text(encoding="utf-8")
+    (path,) = [path for path in shipped() if path.stem == pattern]
+    return path.read_text(encoding="utf-8")
 
 
 def seeded(bug: Bug) -> m.Specification:

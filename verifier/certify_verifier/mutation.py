@@ -12,7 +12,7 @@ Rules this module keeps:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
@@ -213,9 +213,15 @@ def _change(e: m.Amended, position: int) -> Rebuild:
 
 def mutate(specification: m.Specification, solvers: Solvers, settings: Settings | None = None) -> tuple[Outcome, ...]:
     """What becomes of every mutant of a proved machine."""
-    session = Session(solvers, settings or Settings())
-    judge = _Judge(specification, session)
-    return tuple(solvers.map(judge.outcome, mutants(specification)))
+    return mutate_some(specification, mutants(specification), solvers, settings)
+
+
+def mutate_some(
+    specification: m.Specification, chosen: Sequence[Mutant], solvers: Solvers, settings: Settings | None = None
+) -> tuple[Outcome, ...]:
+    """What becomes of some of the mutants of a proved machine."""
+    judge = _Judge(specification, Session(solvers, settings or Settings()))
+    return tuple(solvers.map(judge.outcome, chosen))
 
 
 class _Judge:

@@ -132,7 +132,10 @@ def to_data(report: Report) -> dict[str, Any]:
         "proved": report.is_proved,
         "seconds": report.seconds,
         "findings": [finding.to_data() for finding in report.findings],
-        "obligations": {digest: obligation.title for digest, obligation in report.obligations.items()},
+        "obligations": {
+            digest: {"title": obligation.title, "proved_by": list(report.proved_by[digest])}
+            for digest, obligation in report.obligations.items()
+        },
     }
 
 

@@ -134,7 +134,7 @@ class Finding:
         place: where it stands.
         doc: its documentation, which begins with the requirements that it serves.
         seconds: wall time.
-        solvers: for each solver asked, how many obligations it decided the same way.
+        solvers: for each solver asked, how many of the obligations it has proved.
         obligations: digests of the obligations that the conclusion rests on.
     """
 

@@ -24,6 +24,7 @@ from certify_spec.diagnostics import Place
 from certify_spec.interpreter import Trace
 from certify_verifier import counterexample
 from certify_verifier.cache import Cache
+from certify_verifier.effort import excess
 from certify_verifier.encoding import UnsupportedError
 from certify_verifier.obligation import (
     ANY_SIZE,
@@ -76,12 +77,14 @@ class Report:
         specification: its name.
         findings: one per property, in the order of the file; then the actions and the sanity of the whole.
         obligations: everything that was to be proved, by digest.
+        proved_by: the solvers that proved each obligation, by digest.
         seconds: wall time.
     """
 
     specification: str
     findings: tuple[Finding, ...]
     obligations: Mapping[str, Obligation]
+    proved_by: Mapping[str, tuple[str, ...]]
     seconds: float
 
     @property
@@ -104,14 +107,18 @@ class Claim:
 
 
 class Session:
-    """Asks solvers on behalf of one verification, and counts who agreed."""
+    """Asks solvers on behalf of one verification, and remembers who proved what."""
 
     def __init__(self, solvers: Solvers, settings: Settings, cache: Cache | None = None) -> None:
         self.solvers = solvers
         self.settings = settings
         self._cache = cache
         self._lock = Lock()
-        self.agreed: dict[str, int] = {}
+        self._proofs: dict[str, set[str]] = {}
+
+    def proved_by(self, obligation: Obligation) -> tuple[str, ...]:
+        """The solvers that have proved an obligation."""
+        return tuple(sorted(self._proofs.get(obligation.digest, ())))
 
     def ask(self, question: Question) -> Answer:
         """The answer to a question, from the cache if it is there."""
@@ -138,8 +145,8 @@ class Session:
         if {Status.SAT, Status.UNSAT} <= set(said.values()):
             raise DisagreementError(f"{obligation.title}: the solvers contradict each other")
         with self._lock:
-            for name, status in said.items():
-                self.agreed[name] = self.agreed.get(name, 0) + (status is Status.UNSAT)
+            proved = {name for name, status in said.items() if status is Status.UNSAT}
+            self._proofs.setdefault(obligation.digest, set()).update(proved)
         if Status.UNSAT in said.values():
             return Status.UNSAT
         return Status.SAT if Status.SAT in said.values() else Status.UNKNOWN
@@ -216,19 +223,35 @@ class _Verification:
     def run(self) -> Report:
         begin = time.monotonic()
         every = claims(self.specification)
+        too_much = excess(self.specification, self.sizes, self.session.settings.steps)
+        sanity = self._declined(every, too_much) if too_much else self._decide_all(every)
+        found = [self._finding(claim) for claim in every]
+        obligations = {o.digest: o for d in self.decided.values() for o in d.obligations}
+        proved_by = {digest: self.session.proved_by(obligation) for digest, obligation in obligations.items()}
+        return Report(self.specification.name, (*found, *sanity), obligations, proved_by, time.monotonic() - begin)
+
+    def _decide_all(self, every: Sequence[Claim]) -> list[Finding]:
+        """Decide every claim; gives what is found of the sanity of the whole."""
         sanity = [*self._sanity(), *self._law_sanity()]
         for claim, decided in zip(every, self.session.solvers.map(self._decide_from_all, every), strict=True):
             self.decided[claim.name] = decided
         self._drop_what_rests_on_nothing(every)
         self._join_chains()
-        found = [self._finding(claim) for claim in every]
-        obligations = {o.digest: o for d in self.decided.values() for o in d.obligations}
-        return Report(self.specification.name, (*found, *sanity), obligations, time.monotonic() - begin)
+        return sanity
+
+    def _declined(self, every: Sequence[Claim], reason: str) -> list[Finding]:
+        """Decide nothing, and say why."""
+        self.decided = {claim.name: _Decided(Undecided(reason)) for claim in every}
+        return [Finding(self.specification.name, "assumptions", Undecided(reason), self.specification.place)]
 
     def _finding(self, claim: Claim) -> Finding:
         decided = self.decided[claim.name]
         digests = tuple(o.digest for o in decided.obligations)
-        return Finding(claim.name, claim.kind, decided.verdict, claim.place, claim.doc, decided.seconds, {}, digests)
+        said = [solver for obligation in decided.obligations for solver in self.session.proved_by(obligation)]
+        solvers = {solver: said.count(solver) for solver in sorted(set(said))}
+        return Finding(
+            claim.name, claim.kind, decided.verdict, claim.place, claim.doc, decided.seconds, solvers, digests
+        )
 
     # --- one claim ---------------------------------------------------------------------------------------------------
 
@@ -238,13 +261,14 @@ class _Verification:
     def _decide(self, claim: Claim, given: m.Specification) -> _Decided:
         begin = time.monotonic()
         try:
-            obligations = claim.build(given, ANY_SIZE)
+            obligations = list(claim.build(given, ANY_SIZE))
             verdict = self._judge(claim, given, obligations)
         except UnsupportedError as problem:
             return _Decided(Undecided(f"no encoding for {problem}"))
-        return _Decided(verdict, obligations, time.monotonic() - begin)
+        return _Decided(verdict, tuple(obligations), time.monotonic() - begin)
 
-    def _judge(self, claim: Claim, given: m.Specification, obligations: Sequence[Obligation]) -> Verdict:
+    def _judge(self, claim: Claim, given: m.Specification, obligations: list[Obligation]) -> Verdict:
+        """The verdict; an obligation that is proved in a richer form is replaced by that form."""
         against = self._objection(claim)
         if against:
             return Undecided(against)
@@ -257,10 +281,12 @@ class _Verification:
             broken = self._counterexample(claim, given, position)
             if broken is not None:
                 return self._refute(claim, broken)
-        hard = [obligations[position].title for position in failed if not self._prove_harder(claim, given, position)]
-        if not hard:
-            return Proved("induction" if claim.inductive else "deduction")
-        return self._refute(claim, Undecided(f"no solver decides: {hard[0]}"))
+        for position in failed:
+            proved = self._prove_harder(claim, given, position)
+            if proved is None:
+                return self._refute(claim, Undecided(f"no solver decides: {obligations[position].title}"))
+            obligations[position] = proved
+        return Proved("induction" if claim.inductive else "deduction")
 
     def _objection(self, claim: Claim) -> str:
         progress = next((p for p in self.specification.progress if p.name == claim.name), None)
@@ -284,16 +310,18 @@ class _Verification:
         variables = next((law.variables for law in self.specification.laws if law.name == claim.name), ())
         return dict.fromkeys((*self.specification.sorts, *variables), size)
 
-    def _prove_harder(self, claim: Claim, given: m.Specification, position: int) -> bool:
-        """More facts, another solver, other seeds."""
+    def _prove_harder(self, claim: Claim, given: m.Specification, position: int) -> Obligation | None:
+        """More facts, another solver, other seeds: the obligation in the form that is proved, or None."""
         slow = self.session.settings.slow
         richer = claim.build(given, Universe(least=True))[position]
         plain = claim.build(given, ANY_SIZE)[position]
         tries = ((richer, 0, "z3"), (richer, 0, "cvc5"), (plain, 0, "cvc5"), (plain, 1, "z3"), (richer, 2, "z3"))
-        return any(
-            self.session.is_unsatisfiable(obligation, slow, seed, solver) is Status.UNSAT
-            for obligation, seed, solver in tries
-        )
+        for obligation, seed, solver in tries:
+            if self.session.is_unsatisfiable(obligation, slow, seed, solver) is Status.UNSAT:
+                if self.session.settings.solver == "both":
+                    self.session.is_unsatisfiable(obligation, slow, seed)
+                return obligation
+        return None
 
     def _refute(self, claim: Claim, otherwise: Verdict) -> Verdict:
         """The shortest run that breaks the claim, if there is one."""
@@ -331,7 +359,7 @@ class _Verification:
         slow = self.session.settings.slow
         return all(
             self.session.is_unsatisfiable(obligation, slow) is Status.UNSAT
-            or self._prove_harder(claim, given, position)
+            or self._prove_harder(claim, given, position) is not None
             for position, obligation in enumerate(obligations)
         )
 
