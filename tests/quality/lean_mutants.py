@@ -22,7 +22,7 @@ from certify_verifier.lean.infer import Checker
 from certify_verifier.lean.kernel import InductiveClaim, declare, declare_claim
 from certify_verifier.lean.reduce import Budget
 from certify_verifier.lean.report import Accepted, Declined, Rejected
-from certify_verifier.lean.session import Item, run_deep
+from certify_verifier.lean.session import INSIDE, Item, run_deep
 from certify_verifier.lean.terms import same
 
 EXPORTS = Path(__file__).parent.parent / "verifier" / "lean" / "data" / "export"
@@ -114,6 +114,7 @@ def judge(original: bytes, mutant: bytes) -> str:
     if isinstance(verdict, Rejected):
         return verdict.reason.code
     if isinstance(verdict, Declined):
+        assert INSIDE not in verdict.reason, verdict.reason
         return "not decided"
     assert verdict == Accepted()
     return run_deep(lambda: _reason(original, mutant))

@@ -18,6 +18,7 @@ from certify_verifier.lean import (
     Rejected,
     check_export,
     check_export_bytes,
+    session,
 )
 
 EXPORTS = sorted((Path(__file__).parent / "data" / "export").glob("*.ndjson"))
@@ -262,3 +263,15 @@ def test_a_declaration_given_twice_is_refused() -> None:
         lines.append(next(line for line in lines if "thm" in line))
 
     assert code_and_place(edited("OkLogic", change))[0] == "LEAN200"
+
+
+def test_a_defect_of_the_checker_is_no_verdict_on_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the kernel itself fails, the export is left undecided, never accepted and never a traceback."""
+
+    def fail(*_: object) -> None:
+        raise AssertionError("seeded")
+
+    monkeypatch.setattr(session, "declare", fail)
+    report = check_export(EXPORTS[0])
+    assert isinstance(report.verdict, Declined)
+    assert "seeded" in report.verdict.reason

@@ -64,6 +64,7 @@ WRONG: list[tuple[str, str, str]] = [
     ("open string", 'def a := "b', "LEAN301 x:1:10"),
     ("no value", "def a : Nat", "LEAN302 x:1:12"),
     ("no command", "a", "LEAN302 x:1:1"),
+    ("function of nothing", "def a : Nat → Nat := fun => 0", "LEAN302 x:1:26"),
     ("unclosed bracket", "def a : Nat := (0", "LEAN302 x:1:18"),
     ("chain of comparisons", "theorem t : 0 = 0 = 0 := rfl", "LEAN302 x:1:19"),
     ("theorem without type", "theorem t := rfl", "LEAN302 x:1:1"),
@@ -140,6 +141,7 @@ UNKNOWN: list[tuple[str, str, str]] = [
      "x:4:14: recursion through `match`"),
     ("native_decide", "set_option maxRecDepth 1", "x:1:1: the command `set_option`"),
     ("strings", 'theorem t : "a" = "a" := rfl', "x:1:13: a string"),
+    ("import", "import Certify.Category\ntheorem t : True := trivial", "x:1:1: `import Certify.Category`"),
     ("import in the middle", "def a := 0\nimport B", "x:2:1: `import`"),
 ]  # fmt: skip
 

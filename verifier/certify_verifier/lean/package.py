@@ -10,7 +10,6 @@ Rules this module keeps:
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,11 @@ from typing import Any
 from certify_spec.diagnostics import Diagnostic, Place, RequestError, in_order
 from certify_verifier.lean import axioms, rules
 from certify_verifier.lean.environment import Constant
-from certify_verifier.lean.front import syntax as s
-from certify_verifier.lean.front.command_parser import Parser
-from certify_verifier.lean.front.errors import Spot, Unsupported, Wrong
+from certify_verifier.lean.front.errors import Spot
 from certify_verifier.lean.names import Name
 from certify_verifier.lean.report import Accepted, Declined, LeanReport, LeanVerdict, Rejected, overall
 from certify_verifier.lean.session import DEFAULT_STEPS, Session, run_deep
-from certify_verifier.lean.source import check_in, prelude, read_source
+from certify_verifier.lean.source import check_in, imports_of, prelude, read_source
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +149,7 @@ class _Walk:
             self._note(Diagnostic(rules.UNKNOWN_IMPORT, message, place, fix=rules.UNKNOWN_IMPORT.advice))
             return
         text = read_source(path, shown)
-        module = _Module(name, shown, text, tuple(_imports(text)))
+        module = _Module(name, shown, text, tuple(imports_of(text)))
         self._open.append(name)
         for imported, spot in module.imports:
             self.visit(imported, Place(shown, spot.line, spot.column))
@@ -171,18 +168,6 @@ class _Walk:
                 message = f"`{inside.as_posix()}` is not reached from the package's root"
                 place = Place(f"{self.shown}/{inside.as_posix()}")
                 self._note(Diagnostic(rules.UNREACHED, message, place, fix=rules.UNREACHED.advice))
-
-
-def _imports(text: str) -> Iterator[tuple[Name, Spot]]:
-    """The imports that a text starts with; a text that is no Lean is left to its check."""
-    try:
-        parser = Parser(text)
-        while parser.sees("import"):
-            command = parser.command()
-            if isinstance(command, s.Scoping):
-                yield from ((imported, command.spot) for imported in command.names)
-    except (Wrong, Unsupported):
-        return
 
 
 def _check(order: list[_Module], base: Session, allowed: frozenset[Name], steps: int) -> list[LeanReport]:

@@ -43,6 +43,9 @@ from certify_verifier.lean.terms import constants
 DEFAULT_STEPS: Final = 2_000_000
 """Steps one declaration may take."""
 
+INSIDE: Final = "this checker failed inside, which is a defect worth reporting"
+"""What a verdict says when the checker itself is at fault."""
+
 _STACK: Final = 512 * 1024 * 1024
 _DEPTH: Final = 100_000
 _lock = threading.Lock()
@@ -150,6 +153,8 @@ class Session:
             verdict = Declined(f"`{names[0]}`: the terms are nested deeper than this checker follows")
         except MemoryError:
             verdict = Declined(f"`{names[0]}`: the terms need more memory than there is")
+        except Exception as defect:  # a defect of this checker is no verdict on the declaration
+            verdict = Declined(f"`{names[0]}`: {INSIDE} ({type(defect).__name__}: {defect})")
         self.steps += budget.taken
         for name in names:
             self._rests_on[name] = found

@@ -8,7 +8,7 @@ Rules this module keeps:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -18,9 +18,9 @@ from certify_spec.diagnostics import Diagnostic, Place, RequestError
 from certify_verifier.lean import axioms, quotient, rules
 from certify_verifier.lean.environment import QuotPart
 from certify_verifier.lean.front import syntax as s
-from certify_verifier.lean.front.command_parser import parse
+from certify_verifier.lean.front.command_parser import Parser, parse
 from certify_verifier.lean.front.commands import Runner
-from certify_verifier.lean.front.errors import Unsupported, Wrong
+from certify_verifier.lean.front.errors import Spot, Unsupported, Wrong
 from certify_verifier.lean.names import Name
 from certify_verifier.lean.report import Accepted, Declined, LeanReport, Rejected, overall
 from certify_verifier.lean.session import DEFAULT_STEPS, Session, run_deep
@@ -74,6 +74,9 @@ def check_text(
     text: str, name: str, *, allowed: frozenset[Name] = axioms.STANDARD, steps: int = DEFAULT_STEPS
 ) -> LeanReport:
     """Check Lean source text; `name` is how messages name it. Otherwise as `check_source`."""
+    for imported, spot in imports_of(text):
+        message = f"{name}:{spot.line}:{spot.column}: `import {imported}` is read in a package only"
+        return LeanReport(name, (), Declined(message))
     return check_texts([(name, text)], allowed=allowed, steps=steps)[0]
 
 
@@ -109,6 +112,18 @@ def prelude() -> Session:
 
 def _check(session: Session, sources: Sequence[tuple[str, str]]) -> list[LeanReport]:
     return [check_in(session, name, text) for name, text in sources]
+
+
+def imports_of(text: str) -> Iterator[tuple[Name, Spot]]:
+    """The imports that a text starts with, each with its place; a text that is no Lean is left to its check."""
+    try:
+        parser = Parser(text)
+        while parser.sees("import"):
+            command = parser.command()
+            if isinstance(command, s.Scoping):
+                yield from ((imported, command.spot) for imported in command.names)
+    except (Wrong, Unsupported):
+        return
 
 
 def check_in(session: Session, name: str, text: str) -> LeanReport:

@@ -28,7 +28,7 @@ from certify_verifier.lean.front.patterns import Made, read_pattern
 from certify_verifier.lean.front.scope import FileScope
 from certify_verifier.lean.names import Name
 from certify_verifier.lean.report import Accepted, Declined, Entry, LeanVerdict, Rejected
-from certify_verifier.lean.session import Item, Session
+from certify_verifier.lean.session import INSIDE, Item, Session
 from certify_verifier.lean.terms import constants, instantiate, lambdas, products, same, subterms
 from certify_verifier.lean.terms import replace as replace_terms
 
@@ -60,6 +60,10 @@ class Runner:
             except (Exhausted, RecursionError, MemoryError) as exhausted:
                 spot = command.spot
                 self._note(Declined(f"{self.file}:{spot.line}:{spot.column}: {exhausted}"), command)
+            except Exception as defect:  # a defect of this checker is no verdict on the file
+                spot = command.spot
+                what = f"{INSIDE} ({type(defect).__name__}: {defect})"
+                self._note(Declined(f"{self.file}:{spot.line}:{spot.column}: {what}"), command)
         if self.scope.sections:
             name = self.scope.sections[-1].name
             self._refuse(

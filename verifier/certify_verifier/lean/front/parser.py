@@ -235,6 +235,8 @@ class TermParser(TokenReader):
                 found += self._bracketed()
             else:
                 raise self.unexpected("`=>`")
+        if not found:
+            raise self.unexpected("a binder")
         self.want("=>")
         return s.Lambda(spot, tuple(found), self.term())
 
