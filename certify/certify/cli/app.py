@@ -261,6 +261,23 @@ def simulate(
     return simulating.run(simulating.Options(spec, steps, seed, script, instance, limit, as_json))
 
 
+@app.command()
+def lean(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[PATH…]", help="Packages, .lean or .ndjson files; else the shipped one."),
+    ] = None,
+    with_lake: Annotated[
+        bool, typer.Option("--with-lake", help="Also run the official build, where installed.")
+    ] = False,
+    as_json: Json = False,
+) -> int:
+    """Check Lean proofs without Lean: every theorem with its sentence, axioms and verdict."""
+    from certify.cli import proving
+
+    return proving.run(paths or [], with_lake=with_lake, as_json=as_json)
+
+
 # -- keys
 
 key_app = typer.Typer(help="Signing keys.", no_args_is_help=True)

@@ -1,0 +1,45 @@
+"""`certify lean`: proofs checked without Lean, from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from certify.cli.app import run
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_shipped_package_is_accepted(capsys: pytest.CaptureFixture[str]) -> None:
+    """D-CAT, P-RETRY: every shipped theorem is accepted, on standard axioms at most, and those of patterns on none."""
+    assert run(["lean", str(ROOT / "lean"), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    axioms = {entry["name"]: entry["axioms"] for file in document["files"] for entry in file["declarations"]}
+    assert document["verdict"] == "accepted"
+    assert {axiom for used in axioms.values() for axiom in used} <= {"propext", "Quot.sound", "Classical.choice"}
+    assert len(axioms) > 100
+
+
+def test_a_false_theorem_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Soundness: a proof of False exits 1 and names file and line."""
+    file = tmp_path / "cheat.lean"
+    file.write_text("theorem cheat : False := True.intro\n")
+    assert run(["lean", str(file)]) == 1
+    assert "cheat.lean:1" in capsys.readouterr().out
+
+
+def test_sorry_is_an_error(tmp_path: Path) -> None:
+    """Soundness: sorry is never accepted."""
+    file = tmp_path / "later.lean"
+    file.write_text("theorem later : 1 = 2 := sorry\n")
+    assert run(["lean", str(file)]) in {1, 3}
+
+
+@pytest.mark.parametrize("name", ["nowhere.lean", "nowhere", "notes.txt"])
+def test_what_is_no_lean_is_a_wrong_request(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Bad input: a missing or foreign file exits 2 with a code."""
+    (tmp_path / "notes.txt").write_text("x")
+    assert run(["lean", str(tmp_path / name)]) == 2
+    assert "Traceback" not in capsys.readouterr().err
