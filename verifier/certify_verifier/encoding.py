@@ -344,10 +344,11 @@ class Encoder:
         return cast("Symbolic", around.bound[e.name])
 
     def _applied(self, e: m.Applied, around: Surroundings) -> Symbolic:
-        if e.name in self._functions:
-            return self._functions[e.name]
         keys = tuple(part for argument in e.arguments for part in self.flat(self.value(argument, around)))
-        return self.unknown(e.type, f"p.{e.name}", keys)
+        meaning = self._functions.get(e.name)
+        if meaning is None:
+            return self.unknown(e.type, f"p.{e.name}", keys)
+        return meaning.at(keys) if isinstance(meaning, SymbolicMap) and e.arguments else meaning
 
     def _invoked(self, e: m.Invoked, around: Surroundings) -> Symbolic:
         definition = self.specification.definitions[e.definition]
