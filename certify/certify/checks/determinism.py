@@ -16,13 +16,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from certify.checks.divergence import Divergence, divergence, readings
+from certify.checks.divergence import Divergence, divergence, readings, sendings
 from certify.checks.workbench import Workbench
 from certify.evidence.verdict import CheckResult, Failed, Passed, Unknown, Verdict
-from certify.laboratory.record import Crashed, Delivery, Environment, Exceeded, Observe, Plan, Returned, RunRecord
+from certify.laboratory.record import (
+    Crashed,
+    Delivery,
+    Environment,
+    Event,
+    EventKind,
+    Exceeded,
+    Observe,
+    Plan,
+    Returned,
+    RunRecord,
+)
 from certify.manifest.model import Determinism, Factor
 from certify_spec.diagnostics import Diagnostic, Note, Place, Rule, Severity
 
@@ -114,14 +126,24 @@ PERTURBATIONS: Final[tuple[tuple[Factor, Environment], ...]] = (
     (Factor.ASLR, replace(BASE, aslr=True)),
     (Factor.CPU_COUNT, replace(BASE, cpu_count=2)),
     (Factor.THREADS, replace(BASE, threads=1e-6)),
+    (Factor.THREADS, replace(BASE, threads=1e-5)),
+    (Factor.THREADS, replace(BASE, threads=1e-4)),
     (Factor.DIRECTORY_ORDER, replace(BASE, directory_order=1)),
 )
 _REPEATS: Final = 3
+_CONFIRMATIONS: Final = 2
+#: Factors under which no two runs need to be equal.
+_NEVER_TWICE: Final = frozenset({Factor.ASLR, Factor.THREADS, Factor.CPU_COUNT})
+#: Clocks that run on in the laboratory.
+_RUNNING_CLOCKS: Final = frozenset(
+    {"time.monotonic", "time.perf_counter", "time.process_time", "time.thread_time"}
+    | {"time.monotonic_ns", "time.perf_counter_ns", "time.clock_gettime", "time.clock_gettime_ns"}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _Leak:
-    """A factor that changed the answer, in the first fixture and environment where it did."""
+    """A factor that changed the answer, in the first fixture and environment where it did. No factor: nothing did."""
 
     factor: Factor | None
     fixture: str
@@ -130,15 +152,24 @@ class _Leak:
     second: RunRecord
 
 
+@dataclass(frozen=True, slots=True)
+class _Cause:
+    """A leak with the place where the two runs part, and the factors that move the same line by moving this one."""
+
+    leak: _Leak
+    rule: Rule
+    parted: Divergence | None
+    seen: tuple[Event, ...]
+    place: Place
+    draws: bool
+    moved_by: tuple[Factor, ...] = ()
+
+
 def check(bench: Workbench) -> CheckResult:
     """Replay every fixture in the pinned surroundings and under every perturbation."""
     node = bench.subject.manifest.node
     plans = [
-        (
-            fixture,
-            factor,
-            Plan((Delivery(text),), environment, observe=Observe.CALLS if factor is None else Observe.EFFECTS),
-        )
+        (fixture, factor, Plan((Delivery(text),), environment))
         for factor, environment in _schedule()
         for fixture, text in bench.fixtures.items()
     ]
@@ -153,22 +184,20 @@ def check(bench: Workbench) -> CheckResult:
         first = base.setdefault(fixture, record)
         if first is record:
             artefacts[f"replay of {fixture}"] = bench.keep(record)
-        elif factor not in leaks and not same(first, record, node.tolerance):
+        elif factor not in leaks and not _limited(first, record) and not same(first, record, node.tolerance):
             leaks[factor] = _Leak(factor, fixture, plan.environment, first, record)
             artefacts[f"replay of {fixture}, other {factor or 'run'}"] = bench.keep(record)
-    if None in leaks and _reads_pid(leaks[None].second):
-        leaks[Factor.PID] = replace(leaks.pop(None), factor=Factor.PID)
-    if None in leaks:  # what differs by itself differs under every factor too: the factors cannot be told apart
-        leaks = {None: leaks[None]}
+    causes = _causes(bench, leaks)
+    found = {cause.leak.factor for cause in causes}
     measured = {
         "replays": len(plans),
         "factors": sorted({str(factor) for factor, _ in PERTURBATIONS}),
-        "leaks": sorted("unpinned" if factor is None else str(factor) for factor in leaks),
+        "leaks": sorted("unpinned" if factor is None else str(factor) for factor in found),
         "declared": str(node.determinism),
         "pins": [str(pin) for pin in node.pins],
-        "observed": _observed(leaks),
+        "observed": _observed(found),
     }
-    findings = tuple(_findings(bench, leaks, undecided))
+    findings = tuple(_findings(bench, causes, undecided))
     verdict: Verdict = Passed()
     if any(finding.severity is Severity.ERROR for finding in findings):
         verdict = Failed()
@@ -177,15 +206,15 @@ def check(bench: Workbench) -> CheckResult:
     return CheckResult(CHECK, verdict, findings, measured, artefacts)
 
 
-def _reads_pid(record: RunRecord) -> bool:
-    """Whether the run read its process id: the one thing that differs between two runs in one sandbox."""
-    return any(event.target in {"os.getpid", "os.getppid"} for event in record.events)
-
-
 def _schedule() -> Iterator[tuple[Factor | None, Environment]]:
     for _ in range(_REPEATS):
         yield None, BASE
     yield from PERTURBATIONS
+
+
+def _limited(*records: RunRecord) -> bool:
+    """Whether a run ended at a limit: how far it came says nothing about what it would have answered."""
+    return any(isinstance(record.outcomes[0], Exceeded) for record in records)
 
 
 def _undecided(fixture: str, record: RunRecord) -> str:
@@ -196,8 +225,9 @@ def _undecided(fixture: str, record: RunRecord) -> str:
 
 
 def same(first: RunRecord, second: RunRecord, tolerance: float) -> bool:
-    """Whether two runs gave the same answer and sent the same requests."""
-    return _same_outcome(first.outcomes[0], second.outcomes[0], tolerance) and _requests(first) == _requests(second)
+    """Whether two runs gave the same answer, sent the same requests and left the same world."""
+    answers = _same_outcome(first.outcomes[0], second.outcomes[0], tolerance)
+    return answers and _requests(first) == _requests(second) and first.world == second.world
 
 
 def _same_outcome(first: object, second: object, tolerance: float) -> bool:
@@ -208,8 +238,8 @@ def _same_outcome(first: object, second: object, tolerance: float) -> bool:
     return first == second
 
 
-def _requests(record: RunRecord) -> list[tuple[str, str, str, bytes]]:
-    return [(e.resource, e.method, e.path, e.body) for e in record.exchanges]
+def _requests(record: RunRecord) -> list[tuple[object, ...]]:
+    return [(e.resource, e.method, e.path, e.headers, e.body) for e in record.exchanges]
 
 
 def close(first: Any, second: Any, tolerance: float) -> bool:
@@ -225,22 +255,133 @@ def close(first: Any, second: Any, tolerance: float) -> bool:
     return type(first) is type(second) and bool(first == second)
 
 
-def _observed(leaks: Mapping[Factor | None, _Leak]) -> str:
-    if not leaks:
+# -- causes -----------------------------------------------------------------------------------------------------------
+
+
+def _causes(bench: Workbench, leaks: Mapping[Factor | None, _Leak]) -> list[_Cause]:
+    """What made the runs differ: confirmed by running again, line by line, and told apart."""
+    confirmed = {leak.factor: leak for leak in (_confirmed(bench, leak) for leak in leaks.values())}
+    if None in confirmed:  # what differs by itself differs under every factor too: the factors cannot be told apart
+        confirmed = {None: confirmed[None]}
+    return _folded([_cause(bench, leak) for leak in confirmed.values()], frozenset(bench.subject.manifest.node.pins))
+
+
+def _confirmed(bench: Workbench, leak: _Leak) -> _Leak:
+    """The leak, if the pinned surroundings give one answer again and again, and the changed ones another.
+
+    Otherwise it is nothing that this factor did: the same leak with no factor.
+    """
+    tolerance = bench.subject.manifest.node.tolerance
+    delivery = (Delivery(bench.fixtures[leak.fixture]),)
+    again = list(bench.laboratory.run_all([Plan(delivery, BASE)] * _CONFIRMATIONS))
+    astray = [record for record in again if not _limited(record) and not same(leak.first, record, tolerance)]
+    if astray or leak.factor is None:
+        return replace(leak, factor=None, environment=BASE, second=astray[0] if astray else leak.second)
+    if leak.factor in _NEVER_TWICE:
+        return leak
+    others = bench.laboratory.run_all([Plan(delivery, leak.environment)] * _CONFIRMATIONS)
+    if any(same(leak.first, record, tolerance) for record in others if not _limited(record)):
+        return replace(leak, factor=None, environment=BASE)
+    return leak
+
+
+def _cause(bench: Workbench, leak: _Leak) -> _Cause:
+    """Run both sides again, line by line, and find where they part."""
+    delivery = (Delivery(bench.fixtures[leak.fixture]),)
+    environments = (BASE, BASE, *([] if leak.factor is None else [leak.environment]))
+    runs = list(bench.laboratory.run_all([Plan(delivery, e, observe=Observe.LINES) for e in environments]))
+    rule = _RULES[leak.factor] if leak.factor else DET012 if _races(runs[-1]) else DET020
+    if rule is DET012:
+        parted = _race(bench, delivery, runs)
+    else:
+        parted = divergence(runs[0], runs[1]) if leak.factor is None else divergence(runs[0], runs[2], twin=runs[1])
+    seen = readings(runs[-1], leak.factor)
+    entry = bench.laboratory.signature()
+    last = [event.place for event in (*seen, *sendings(runs[-1])) if event.place is not None]
+    place = parted.place if parted else last[0] if last else Place(entry.file, entry.line)
+    draws = any(event.kind is EventKind.RANDOM for event in runs[-1].events)
+    if rule is DET012:
+        leak = replace(leak, environment=replace(BASE, threads=leak.environment.threads if leak.factor else 1e-6))
+    return _Cause(leak, rule, parted, seen, place, draws)
+
+
+def _race(bench: Workbench, delivery: tuple[Delivery], runs: list[RunRecord]) -> Divergence | None:
+    """Where a race becomes visible in the thread that answers: it may take a few runs to show."""
+    parted = divergence(runs[0], runs[-1], main_only=True)
+    schedules = [environment for factor, environment in PERTURBATIONS if factor is Factor.THREADS]
+    for environment in schedules:
+        if parted is not None:
+            break
+        again = bench.laboratory.run(Plan(delivery, environment, observe=Observe.LINES))
+        parted = divergence(runs[0], again, main_only=True)
+    return parted
+
+
+def _races(record: RunRecord) -> bool:
+    """Whether threads are all that can make this run differ by itself: it starts some, and reads no running clock."""
+    clocks = any(event.target in _RUNNING_CLOCKS and not event.detail.get("through") for event in record.events)
+    return not clocks and any(event.kind is EventKind.THREAD for event in record.events if event.place is not None)
+
+
+def _folded(causes: list[_Cause], pins: frozenset[Factor]) -> list[_Cause]:
+    """Without those that only move what another one leaks.
+
+    A race shows under whichever factor it happens to. Almost every factor moves memory: a leaked address differs under
+    all of them, on the same line. And the state of OpenSSL's generator is partly made of addresses. What the manifest
+    pins explains nothing away.
+    """
+    race = next((cause for cause in causes if cause.leak.factor is Factor.THREADS and cause.seen), None)
+    if race is not None and Factor.THREADS not in pins:
+        causes = [cause for cause in causes if not _may_be_raced(cause, race)]
+    for root in (Factor.RANDOM, Factor.ASLR):
+        at = next((cause for cause in causes if cause.leak.factor is root and root not in pins), None)
+        if at is None or (root is Factor.RANDOM and not at.draws):
+            continue
+        moved = [c for c in causes if c is not at and _on_its_line(c, at) and not _reads_there(c)]
+        if root is Factor.RANDOM and not any(c.leak.factor is Factor.ASLR for c in moved):
+            continue
+        names = tuple(c.leak.factor for c in moved if c.leak.factor)
+        causes = [replace(c, moved_by=names) if c is at else c for c in causes if c not in moved]
+    return causes
+
+
+def _may_be_raced(cause: _Cause, race: _Cause) -> bool:
+    """Whether a race explains a cause: chance decides under which factors a race shows."""
+    return cause is not race and not _reads_there(cause)
+
+
+def _on_its_line(cause: _Cause, root: _Cause) -> bool:
+    """Whether a cause parts where the root does, or nowhere: watching the lines moves memory, too."""
+    return cause.place == root.place or cause.parted is None
+
+
+def _reads_there(cause: _Cause) -> bool:
+    """Whether the line that the cause names reads the cause's factor: then it needs no other to explain it."""
+    if cause.leak.factor in {Factor.HASH_SEED, Factor.ASLR}:
+        return False
+    return any(event.place is not None and event.place.line == cause.place.line for event in cause.seen)
+
+
+# -- findings ---------------------------------------------------------------------------------------------------------
+
+
+def _observed(found: AbstractSet[Factor | None]) -> str:
+    if not found:
         return str(Determinism.STRICT)
-    return str(Determinism.BEST_EFFORT if None in leaks else Determinism.STABLE)
+    return str(Determinism.BEST_EFFORT if None in found else Determinism.STABLE)
 
 
-def _findings(bench: Workbench, leaks: Mapping[Factor | None, _Leak], undecided: str) -> Iterator[Diagnostic]:
+def _findings(bench: Workbench, causes: list[_Cause], undecided: str) -> Iterator[Diagnostic]:
     node = bench.subject.manifest.node
     judged = node.determinism is not Determinism.BEST_EFFORT
-    for factor, leak in leaks.items():
-        allowed = not judged or (factor is not None and factor in node.pins)
-        yield _finding(bench, leak, Severity.NOTE if allowed else Severity.ERROR)
+    found = {cause.leak.factor for cause in causes}
+    for cause in causes:
+        allowed = not judged or cause.leak.factor in node.pins
+        yield _finding(bench, cause, Severity.NOTE if allowed else Severity.ERROR)
     at = Place(bench.subject.manifest_file, 1)
-    if None not in leaks and not undecided:
+    if None not in found and not undecided:
         for pin in node.pins:
-            if pin not in leaks and pin in _RULES:
+            if pin not in found and pin in _RULES:
                 yield Diagnostic(
                     DET030,
                     f"`{pin}` is pinned, but no replay differed when it changed",
@@ -248,7 +389,7 @@ def _findings(bench: Workbench, leaks: Mapping[Factor | None, _Leak], undecided:
                     fix=DET030.advice,
                     severity=Severity.NOTE,
                 )
-    if node.determinism is not Determinism.STRICT and not leaks and not undecided:
+    if node.determinism is not Determinism.STRICT and not found and not undecided:
         yield Diagnostic(
             DET031,
             f'every replay gave the same answer: the node claims "{node.determinism}" and showed "strict"',
@@ -258,23 +399,19 @@ def _findings(bench: Workbench, leaks: Mapping[Factor | None, _Leak], undecided:
         )
 
 
-def _finding(bench: Workbench, leak: _Leak, severity: Severity) -> Diagnostic:
-    rule = DET020 if leak.factor is None else _RULES[leak.factor]
-    parted, seen = _locate(bench, leak)
-    entry = bench.laboratory.signature()
-    place = parted.place if parted else seen[0].place if seen and seen[0].place else Place(entry.file, entry.line)
-    notes = tuple(
-        Note(f"`{event.target}` is read here", event.place)
-        for event in seen[:4]
-        if event.place is not None and event.place != place
-    )
+def _finding(bench: Workbench, cause: _Cause, severity: Severity) -> Diagnostic:
+    leak = cause.leak
+    others = (event for event in cause.seen if event.place is not None and event.place.line != cause.place.line)
+    notes = tuple(Note(f"`{event.target}` is read here", event.place) for event in [*others][:4])
+    if cause.moved_by:
+        notes += (Note(f"the same line differs with other {', '.join(cause.moved_by)}: they move it, too"),)
     changed = "in two runs of the same surroundings" if leak.factor is None else f"with {_difference(leak.environment)}"
     return Diagnostic(
-        rule,
-        f"fixture `{leak.fixture}` answers otherwise {changed}",
-        place,
-        because=parted.describe() if parted else _outputs(leak),
-        fix=rule.advice,
+        cause.rule,
+        f"fixture `{leak.fixture}` {_what_differs(leak)} {changed}",
+        cause.place,
+        because=cause.parted.describe() if cause.parted else _outputs(leak),
+        fix=cause.rule.advice,
         notes=notes,
         replay=replay_command(bench.subject.manifest_file, leak.fixture, leak.environment),
         severity=severity,
@@ -282,14 +419,11 @@ def _finding(bench: Workbench, leak: _Leak, severity: Severity) -> Diagnostic:
     )
 
 
-def _locate(bench: Workbench, leak: _Leak) -> tuple[Divergence | None, tuple[Any, ...]]:
-    """Run both sides again, line by line, and find where they part."""
-    delivery = (Delivery(bench.fixtures[leak.fixture]),)
-    first, second = bench.laboratory.run_all(
-        [Plan(delivery, BASE, observe=Observe.LINES), Plan(delivery, leak.environment, observe=Observe.LINES)]
-    )
-    seen = readings(second, leak.factor) if leak.factor is not None else ()
-    return divergence(first, second), seen
+def _what_differs(leak: _Leak) -> str:
+    """What the two runs do not agree in, as the finding says it."""
+    if not _same_outcome(leak.first.outcomes[0], leak.second.outcomes[0], 0.0):
+        return "answers otherwise"
+    return "sends other requests" if _requests(leak.first) != _requests(leak.second) else "leaves other data"
 
 
 def _difference(environment: Environment) -> str:

@@ -76,11 +76,17 @@ class Limits:
 
 
 class Laboratory:
-    """Runs one subject. Use it as a context manager; when it closes, nothing of it is left running."""
+    """Runs one subject. Use it as a context manager; when it closes, nothing of it is left running.
 
-    def __init__(self, subject: Subject, *, limits: Limits | None = None, jobs: int | None = None) -> None:
+    At most `jobs` sandboxes are busy at once, and `idle` are kept for plans with equal surroundings.
+    """
+
+    def __init__(
+        self, subject: Subject, *, limits: Limits | None = None, jobs: int | None = None, idle: int = _IDLE_SANDBOXES
+    ) -> None:
         self._subject = subject
         self._limits = limits or Limits.of(subject.manifest)
+        self._most_idle = idle
         self._jobs = jobs or max(1, len(os.sched_getaffinity(0)))
         self._lock = threading.Lock()
         self._idle: deque[Sandbox] = deque()
@@ -277,7 +283,7 @@ class Laboratory:
             self._busy.discard(sandbox)
             if healthy and not self._closed:
                 self._idle.appendleft(sandbox)
-                if len(self._idle) > _IDLE_SANDBOXES:
+                if len(self._idle) > self._most_idle:
                     surplus = self._idle.pop()
             else:
                 surplus = sandbox
