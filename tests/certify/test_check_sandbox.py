@@ -43,8 +43,7 @@ ACTS: dict[str, tuple[str, str]] = {
     ),
     "many files": (
         "SBX007",
-        "for number in range(100):\n"
-        '    with open(f"f{number}", "wb") as file:\n        file.write(bytes(2**23))  # here',
+        'for n in range(100):\n    with open(f"f{n}", "wb") as file:\n        file.write(bytes(2**23))  # here',
     ),
     "write outside": ("SBX003", 'open("/node/out.txt", "w")  # here'),
     "write to etc": ("SBX003", 'open("/etc/hosts", "a")  # here'),

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from certify.checks.workbench import Workbench
-from certify.evidence import sbom
+from certify.evidence import dependencies, installed, sbom
 from certify.evidence.verdict import CheckResult, Failed, Passed
 from certify.laboratory.record import Delivery, Plan
+from certify_spec.diagnostics import Severity
 
 CHECK: Final = "C-SBOM"
 
@@ -26,16 +27,21 @@ def imported(bench: Workbench) -> tuple[str, ...]:
 
 
 def check(bench: Workbench) -> CheckResult:
-    """Every imported module has a known origin and the bytes that were installed."""
+    """Every imported module has a known origin and the bytes that were installed, and is declared if anything is."""
     names = imported(bench)
-    doubts = sbom.doubts(names, bench.subject.files)
-    sorted_imports = sbom.sort_imports(names, bench.subject.files, sbom.Installed())
+    subject = bench.subject
+    findings = (
+        *sbom.doubts(names, subject.files),
+        *dependencies.imported_but_not_declared(subject.root, subject.files, names),
+    )
+    refused = any(finding.severity is Severity.ERROR for finding in findings)
+    sorted_imports = sbom.sort_imports(names, subject.files, installed.Installed())
     measured = {
         "modules": list(names),
         "distributions": sorted(sorted_imports.distributions),
         "standard_library": len(sorted_imports.standard),
     }
-    return CheckResult(CHECK, Failed() if doubts else Passed(), tuple(doubts), measured)
+    return CheckResult(CHECK, Failed() if refused else Passed(), findings, measured)
 
 
 def _is_own(name: str, files: Iterable[str]) -> bool:
