@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from lark import Token as LarkToken
@@ -305,8 +306,8 @@ class Builder:
     def _truth(self, tree: Node, word: Part) -> s.Truth:
         return s.Truth(str(word) == "true", self._place(tree))
 
-    def _grouped(self, _whole: Node, inner: Part) -> s.Syntax:
-        return self._expression(inner)
+    def _grouped(self, whole: Node, inner: Part) -> s.Syntax:
+        return replace(self._expression(inner), place=self._place(whole))
 
     def _inversion(self, tree: Node, operand: Part) -> s.Unary:
         return s.Unary("not", self._expression(operand), self._place(tree))

@@ -281,3 +281,28 @@ def test_a_law_without_a_case_is_vacuous(solvers: Solvers) -> None:
     law = "law nothing(x: Int, y: Int) : x < y and y < x implies x == 7\n"
     assert verdict("theory T\n" + law, "premise of nothing", solvers) == Vacuous("premise of nothing")
     assert verdict(GATE + law, "premise of nothing", solvers) == Vacuous("premise of nothing")
+
+
+def test_sets_of_numbers_are_no_internal_error(solvers: Solvers) -> None:
+    """Of sets with infinitely many possible elements a solver may imagine impossible ones: they are not shown."""
+    text = """machine Numbers
+var s : Set[Int] = empty
+var n : Int = 0
+action add when size(s) < 2 { s := insert(s, n); n := n + 1 }
+action drop(x: Int) when x in s { s := remove(s, x) }
+invariant two : size(s) <= 2
+invariant one : size(s) <= 1
+invariant three : 3 not in s or size(s) != 1
+"""
+    found = report(text, solvers, Settings(steps=9))
+    assert isinstance(finding(found, "two").verdict, Proved)
+    assert isinstance(finding(found, "one").verdict, Refuted)
+    assert isinstance(finding(found, "three").verdict, Refuted)
+
+
+def test_a_clause_is_quoted_whole(solvers: Solvers) -> None:
+    """The clause that breaks is quoted with the bracket that it begins with."""
+    text = "machine M\nvar n : Int = 0\naction up { n := n + 1 }\ninvariant x : n >= 0 and (n - 1) * 2 <= 0\n"
+    found = verdict(text, "x", solvers)
+    assert isinstance(found, Refuted)
+    assert found.clause == "(n - 1) * 2 <= 0"
