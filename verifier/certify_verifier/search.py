@@ -25,6 +25,7 @@ from certify_spec.datatypes import (
     SetType,
     SortType,
     Type,
+    walk,
 )
 from certify_spec.evaluate import State as ConcreteState
 from certify_spec.evaluate import Surroundings as ConcreteSurroundings
@@ -161,6 +162,16 @@ class Unrolling:
         return self.frame.text([*(part for step in self.constraints for part in step), self.reaches(goal)])
 
 
+def is_exact(specification: m.Specification) -> bool:
+    """Whether a finite universe says all there is to say of the state.
+
+    It does not where sets have infinitely many possible elements: of the size of such a set only some facts are stated,
+    so that a solver may think of sets that are none. What it then finds and the interpreter denies is no result.
+    """
+    kinds = (part for variable in specification.variables.values() for part in walk(variable.type))
+    return all(not isinstance(kind, SetType) or specification.shapes.is_finite(kind.element) for kind in kinds)
+
+
 @dataclass(frozen=True, slots=True)
 class NotFound:
     """No run of at most `steps` steps ends in the goal; `complete` says whether every length was decided."""
@@ -192,7 +203,12 @@ def shortest(
         text = part.text(goal)
         answer = ask(Question(text, milliseconds=milliseconds, model=True))
         if answer.status is Status.SAT:
-            return _trace(part, _with_small_numbers(text, answer, ask) if tidy else answer, goal)
+            try:
+                return _trace(part, _with_small_numbers(text, answer, ask) if tidy else answer, goal)
+            except DisagreementError as problem:
+                if is_exact(unrolling.specification):
+                    raise
+                reason = reason or str(problem)
         if answer.status is Status.UNKNOWN:
             reason = reason or f"runs of {length} steps: {answer.reason}"
     return NotFound(steps, not reason, reason)

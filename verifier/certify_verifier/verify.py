@@ -37,7 +37,7 @@ from certify_verifier.obligation import (
 )
 from certify_verifier.progress import links, objection, progress_obligations
 from certify_verifier.refinement import refinement_obligations, title
-from certify_verifier.search import DisagreementError, Goal, NotFound, Unrolling, shortest
+from certify_verifier.search import DisagreementError, Goal, NotFound, Unrolling, is_exact, shortest
 from certify_verifier.solving import Answer, Question, Solvers, Status
 from certify_verifier.verdict import (
     Finding,
@@ -301,7 +301,11 @@ class _Verification:
             question = Question(obligation.text, milliseconds=self.session.settings.slow, model=True)
             answer = self.session.ask(question)
             if answer.status is Status.SAT:
-                return counterexample.explain(given, claim.name, obligation, universe, answer.model)
+                try:
+                    return counterexample.explain(given, claim.name, obligation, universe, answer.model)
+                except DisagreementError:
+                    if is_exact(given):
+                        raise
             if not sizes:
                 return None
         return None
