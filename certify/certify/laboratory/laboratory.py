@@ -163,6 +163,8 @@ class Laboratory:
             reply = self._raw(plan, describe=True)[0]
             self._signature, modules = reading.signature(reply, self._subject)
             self._modules = (*modules, *self._context_modules()) if self._signature.context else modules
+            if self._signature.is_async:
+                self._modules = (*self._modules, "asyncio")
             self._retire_idle()  # it started before it was known what to import
         return self._signature
 
@@ -308,7 +310,7 @@ class _Run:
         """Open a world, make the deliveries, close the world."""
         environment = asdict(self._plan.environment) | {"env": [list(pair) for pair in self._plan.environment.env]}
         faults = [asdict(fault) for fault in self._plan.faults]
-        self._sandbox.show_processors(self._plan.environment.cpu_count)
+        self._sandbox.surround(self._plan.environment)
         self._sandbox.channel.send({"t": "world", "environment": environment, "faults": faults})
         self._expect("world")
         pending = list(range(len(self._plan.deliveries)))

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import os
 import random
@@ -142,7 +143,12 @@ def faketime_library() -> str:
 
 def write_entropy(path: Path, seed: int) -> None:
     """Fill a file with the SHAKE-256 stream of the seed: the sandbox's whole supply of entropy."""
-    path.write_bytes(hashlib.shake_256(f"certify laboratory entropy {seed}".encode()).digest(_ENTROPY_BYTES))
+    path.write_bytes(_stream(seed))
+
+
+@functools.lru_cache(maxsize=8)
+def _stream(seed: int) -> bytes:
+    return hashlib.shake_256(f"certify laboratory entropy {seed}".encode()).digest(_ENTROPY_BYTES)
 
 
 def write_configuration(layout: Layout) -> None:
@@ -216,6 +222,7 @@ def of_sandbox(environment: Environment) -> Environment:
     return replace(
         environment,
         timezone=_BORN.timezone,
+        random_seed=_BORN.random_seed,
         pid_offset=_BORN.pid_offset,
         cwd=_BORN.cwd,
         env=(),
@@ -265,24 +272,24 @@ class Sandbox:
 
     def _prepared(self, layout: Layout, environment: Environment) -> Callable[[int, int, int], list[str]]:
         """Make the files that the sandbox binds; gives the command for the descriptors that it will inherit."""
-        entropy = layout.folder / f"entropy-{environment.random_seed}"
-        with _SNAPSHOTS:
-            if not entropy.exists():
-                write_entropy(entropy, environment.random_seed)
         layout.snapshot(environment.directory_order)
         descriptor, name = tempfile.mkstemp(prefix="processors-", dir=layout.folder)
         os.close(descriptor)
         self._processors = Path(name)
-        self.show_processors(1)
-        return lambda control, watch, base: self._command(layout, environment, entropy, (control, watch, base))
+        self._entropy = Path(name.replace("processors-", "entropy-"))
+        self._seed: int | None = None
+        self.surround(environment)
+        return lambda control, watch, base: self._command(layout, environment, (control, watch, base))
 
-    def show_processors(self, count: int) -> None:
-        """What the sandbox's kernel tells of its processors, until it is told otherwise."""
+    def surround(self, environment: Environment) -> None:
+        """Show the next plan its number of processors and its `/dev/urandom`: the files behind them are ours."""
+        count = environment.cpu_count
         self._processors.write_text("0\n" if count == 1 else f"0-{count - 1}\n")
+        if self._seed != environment.random_seed:
+            self._seed = environment.random_seed
+            write_entropy(self._entropy, environment.random_seed)
 
-    def _command(
-        self, layout: Layout, environment: Environment, entropy: Path, descriptors: tuple[int, int, int]
-    ) -> list[str]:
+    def _command(self, layout: Layout, environment: Environment, descriptors: tuple[int, int, int]) -> list[str]:
         control, watch, base = descriptors
         command = [_tool("bwrap", "bubblewrap"), "--unshare-all", "--die-with-parent", "--clearenv"]
         command += ["--hostname", environment.hostname, "--uid", "0", "--gid", "0"]
@@ -294,7 +301,7 @@ class Sandbox:
         for name in ("hosts", "nsswitch.conf", "resolv.conf", "passwd", "group", "machine-id"):
             command += ["--ro-bind", str(layout.folder / "etc" / name), f"/etc/{name}"]
         command += ["--proc", "/proc", "--dev", "/dev"]
-        command += ["--ro-bind", str(entropy), "/dev/urandom"]
+        command += ["--ro-bind", str(self._entropy), "/dev/urandom"]
         for name in ("online", "possible", "present"):
             command += ["--ro-bind", str(self._processors), f"/sys/devices/system/cpu/{name}"]
         for folder in (WORLD, "/tmp"):  # noqa: S108 - the sandbox's own
@@ -329,6 +336,7 @@ class Sandbox:
         self.channel.close()
         self.watch.close()
         self.kill()
-        self._processors.unlink(missing_ok=True)
+        for file in (self._processors, self._entropy):
+            file.unlink(missing_ok=True)
         if self._process.stdout:
             self._process.stdout.close()

@@ -104,7 +104,9 @@ class Supervisor:
             listener.bind((description["address"], description["port"]))
             listener.listen(128)
             self._sockets[description["name"]] = listener
+        os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # looked for once, at the cost of some imports
         typed.warm_up()
+        del os.environ["PYDANTIC_DISABLE_PLUGINS"]
         clock.freeze(hello["clock"])
         self._known_modules = set(sys.modules)
         for name in hello["preload"]:

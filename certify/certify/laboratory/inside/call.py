@@ -8,7 +8,6 @@ then the first line of the node's code.
 from __future__ import annotations
 
 import array
-import asyncio
 import contextlib
 import ctypes
 import faulthandler
@@ -150,7 +149,7 @@ def _outcome(request: dict[str, Any], tape: Tape, watcher: Watcher) -> dict[str,
     base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     try:
         try:
-            entry = typed.find(request["entry"], request["input_type"], request["output_type"])
+            entry = typed.find(request["entry"], request["input_type"], request["output_type"], watcher.aside)
         finally:
             watcher.importing = False
         if request["describe"]:
@@ -187,6 +186,8 @@ def _outcome(request: dict[str, Any], tape: Tape, watcher: Watcher) -> dict[str,
 def _call(entry: typed.Entry, value: Any, context: Any) -> Any:
     result = entry.function(**entry.arguments(value, context))
     if entry.is_async or inspect.iscoroutine(result):
+        import asyncio
+
         return asyncio.run(_awaited(result))
     return result
 

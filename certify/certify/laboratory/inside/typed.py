@@ -6,8 +6,10 @@ import importlib
 import inspect
 import typing
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Final
+from types import ModuleType
+from typing import Any, Final, Literal
 
 import typing_extensions
 from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
@@ -33,8 +35,9 @@ class Misfit(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The entry point with its types."""
+    """The entry point with its types; `name` as the manifest has it."""
 
+    name: str
     function: Callable[..., Any]
     parameters: tuple[str, ...]
     context: str | None
@@ -46,10 +49,14 @@ class Entry:
     line: int
 
     def describe(self) -> dict[str, Any]:
-        """The signature as a map."""
+        """The signature as a map.
+
+        Raises:
+            EntryError: the input's or the output's type has no JSON form.
+        """
         return {
-            "input_schema": self.input.json_schema(mode="validation"),
-            "output_schema": self.output.json_schema(mode="serialization"),
+            "input_schema": _schema(self.input, "validation", self),
+            "output_schema": _schema(self.output, "serialization", self),
             "parameters": list(self.parameters),
             "context": self.context,
             "is_async": self.is_async,
@@ -101,15 +108,25 @@ def _first_errors(error: ValidationError) -> str:
     return "; ".join(parts)
 
 
-def find(entry: str, input_type: str | None, output_type: str | None) -> Entry:
-    """Import the node and look its entry point over.
+def find(
+    entry: str, input_type: str | None, output_type: str | None, aside: Callable[[], AbstractContextManager[None]]
+) -> Entry:
+    """Import the node and look its entry point over, which happens `aside`: it is no work of the node's.
 
     Raises:
         EntryError: it is not there, is not a function, or its types cannot be used.
         BaseException: whatever importing the node raises.
     """
-    module_name, _, name = entry.partition(":")
+    module_name, _colon, name = entry.partition(":")
     module = importlib.import_module(module_name)
+    for reference in filter(None, (input_type, output_type)):
+        importlib.import_module(reference.partition(":")[0])
+    with aside():
+        return _look_over(entry, module, input_type, output_type)
+
+
+def _look_over(entry: str, module: ModuleType, input_type: str | None, output_type: str | None) -> Entry:
+    module_name, _, name = entry.partition(":")
     function = getattr(module, name, None)
     if function is None:
         import difflib
@@ -140,7 +157,7 @@ def find(entry: str, input_type: str | None, output_type: str | None) -> Entry:
         )
     returned = _adapter(_named_type(output_type) if output_type else hints["return"], entry, "output", (file, line))
     is_async = inspect.iscoroutinefunction(plain) or inspect.iscoroutinefunction(function)
-    return Entry(function, names, context, keyword_only, given, returned, is_async, file, line)
+    return Entry(entry, function, names, context, keyword_only, given, returned, is_async, file, line)
 
 
 def _where(function: Any) -> tuple[str, int]:
@@ -199,11 +216,21 @@ def _input_type(
 def _adapter(kind: Any, entry: str, role: str, where: tuple[str, int]) -> TypeAdapter[Any]:
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(kind)
-        adapter.json_schema(mode="validation" if role == "input" else "serialization")
     except (PydanticSchemaGenerationError, PydanticUserError) as error:
         first = str(error).splitlines()[0]
         raise EntryError(f"the {role} type of `{entry}` has no JSON form: {first}", where) from None
     return adapter
+
+
+def _schema(adapter: TypeAdapter[Any], mode: Literal["validation", "serialization"], entry: Entry) -> dict[str, Any]:
+    try:
+        return adapter.json_schema(mode=mode)
+    except (PydanticSchemaGenerationError, PydanticUserError) as error:
+        role = "input" if mode == "validation" else "output"
+        first = str(error).splitlines()[0]
+        raise EntryError(
+            f"the {role} type of `{entry.name}` has no JSON form: {first}", (entry.file, entry.line)
+        ) from None
 
 
 @dataclass

@@ -21,7 +21,8 @@ import threading
 import time
 from array import array
 from collections import deque
-from collections.abc import Callable, ItemsView, KeysView, ValuesView
+from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, ModuleType
@@ -164,6 +165,18 @@ class Watcher:
             threading.settrace(self._trace)
         if self._level == "lines":
             sys.settrace(self._trace)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Look away from calls and lines: what is done meanwhile is the laboratory's work."""
+        profile, trace = sys.getprofile(), sys.gettrace()
+        sys.setprofile(None)
+        sys.settrace(None)
+        try:
+            yield
+        finally:
+            sys.settrace(trace)
+            sys.setprofile(profile)
 
     def stop(self) -> None:
         """Stop to watch."""
