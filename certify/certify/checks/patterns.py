@@ -1,4 +1,7 @@
-"""C-PATTERNS: the resilience patterns that a node names rest on proved specs."""
+"""C-PATTERNS: the resilience patterns that a node names are generated from proved specs.
+
+Nothing generates code from the specs yet, so a node that names a pattern is undecided, never passed.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +15,21 @@ CHECK: Final = "C-PATTERNS"
 
 PAT001 = Rule(
     "PAT001",
-    "No proof is at hand for a pattern that the node names.",
-    "Take the pattern out of the manifest until this release can prove it.",
+    "It cannot be shown that the node's code was generated from the pattern that it names.",
+    "Take the pattern out of the manifest: this release proves patterns, and does not yet generate code from them.",
 )
 
 
 def check(bench: Workbench) -> CheckResult:
-    """Whether every pattern of the manifest has a proof; a pattern without one leaves the check unknown."""
+    """Whether every pattern of the manifest stands in generated code; what cannot be shown leaves the check unknown."""
     patterns = bench.subject.manifest.pattern
     if not patterns:
         return CheckResult(CHECK, NotApplicable("the manifest names no resilience pattern"))
     at = Place(bench.subject.manifest_file, 1)
     findings = tuple(
-        Diagnostic(PAT001, f"no proof of `{pattern.spec}` is at hand", at, fix=PAT001.advice) for pattern in patterns
+        Diagnostic(
+            PAT001, f"nothing shows that the node's `{pattern.spec}` was generated from its spec", at, fix=PAT001.advice
+        )
+        for pattern in patterns
     )
-    return CheckResult(CHECK, Unknown(f"{len(findings)} pattern(s) without a proof"), findings)
+    return CheckResult(CHECK, Unknown(f"{len(findings)} pattern(s) without generated code"), findings)

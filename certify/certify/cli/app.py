@@ -11,11 +11,10 @@ import typer
 
 from certify import __version__
 from certify.cli.status import Status, of
-from certify_spec.diagnostics import Diagnostic, Place, RequestError, Rule
+from certify_spec.diagnostics import Diagnostic, RequestError, Rule
 
 CLI001 = Rule("CLI001", "The command was called wrongly.", "See `certify --help`.")
 CLI002 = Rule("CLI002", "A file cannot be written.", "Choose another place, or make room.")
-CLI003 = Rule("CLI003", "Something that was asked for is not there.", "Look at what there is, and name one of those.")
 CLI004 = Rule("CLI004", "The laboratory could not be set up.", "Look at the reason; trying again may help.")
 CLI009 = Rule("CLI009", "The command itself failed.", "This is a defect of certify: report it with the text above.")
 
@@ -314,11 +313,6 @@ def key_show(
     output.say(public.pem().decode().rstrip())
     output.data({"key_id": public.key_id, "public": public.pem().decode()})
     return Status.HELD
-
-
-def missing(what: str, among: str = "", place: Place | None = None) -> RequestError:
-    """The error for something named on the command line that is not there."""
-    return RequestError(Diagnostic(CLI003, what, place, because=among, fix=CLI003.advice))
 
 
 def _add_registry() -> None:
