@@ -123,7 +123,7 @@ MANY = """
 def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
     """A laboratory on a node that does what its input says."""
     manifest = write_node(tmp_path_factory.mktemp("many"), MANY, {"what": "nothing"})
-    limits = Limits(wall=3.0, cpu=1.0, memory=2**30, file=2**24)
+    limits = Limits(wall=6.0, cpu=1.0, memory=2**30, file=2**24)
     with opened(manifest, limits=limits) as (_folder, lab):
         yield lab
 
@@ -424,3 +424,68 @@ def test_a_node_with_stale_files_is_told(tmp_path: Path) -> None:
         hashlib.sha256(folder.content["node.py"]).digest()
         != hashlib.sha256((tmp_path / "node.py").read_bytes()).digest()
     )
+
+
+def test_a_remembered_plan_is_run_once(tmp_path: Path) -> None:
+    """Work is not done twice: an equal plan that may be remembered gives the very same record; others are run."""
+    manifest = write_node(tmp_path, "def node(x: int) -> int:\n    return x", 1)
+    plan, other = Plan((Delivery(b"1"),), observe=Observe.CALLS), Plan((Delivery(b"2"),), observe=Observe.CALLS)
+    with opened(manifest) as (_folder, lab):
+        lab.signature()
+        before = lab.runs
+        first, second, third = lab.remembered([plan, other, plan])
+        assert (first is third, lab.runs - before) == (True, 2)
+        assert next(lab.remembered([plan])) is first
+        assert next(lab.run_all([plan])) is not first
+        assert next(lab.remembered([Plan((Delivery(b"1"),))])) is not first
+        assert (second.outcomes[0], lab.runs - before) == (Returned(b"\x02", b"2"), 4)
+
+
+def test_processes_and_addresses_are_pinned(tmp_path: Path) -> None:
+    """C-DETERMINISM: process id and addresses are the same whenever a sandbox is used again."""
+    code = """
+        import os
+
+
+        class Box:
+            pass
+
+
+        def node(x: int) -> list[int]:
+            return [os.getpid(), id(Box()), id([x]), id(bytes(5000)), id(bytes(10**6)), *map(id, {Box(), Box(), Box()})]
+    """
+    manifest = write_node(tmp_path, code, 1)
+    with opened(manifest) as (_folder, lab):
+        answers = {lab.run(Plan((Delivery(b"1"),))).outcomes[0] for _ in range(8)}
+    assert len(answers) == 1
+
+
+def test_the_line_at_which_a_process_was_ended_is_known(laboratory: Laboratory) -> None:
+    """C-SANDBOX: a limit, a fault and an exit have a place in the node."""
+    places = [run(laboratory, what).usage[0].at for what in ("sleep", "spin", "exit", "memory")]
+    assert all(place is not None and place.file == "node.py" and place.line for place in places)
+
+
+def test_an_interpreter_below_the_scratch_folder_stays_visible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """C-SANDBOX: a project below /tmp works: its interpreter is mounted over the scratch folder, and survives each world."""
+    from certify.laboratory import sandbox
+
+    installed = tmp_path / "installed"
+    installed.mkdir()
+    (installed / "mark").write_text("here")
+    binds = [*sandbox._python_binds(), "--ro-bind", str(installed), "/tmp/below/installed"]
+    monkeypatch.setattr(sandbox, "_python_binds", lambda: binds)
+    code = """
+        import os
+
+
+        def node(x: int) -> list[str]:
+            open("/tmp/left", "w").close()
+            return sorted(os.listdir("/tmp")) + sorted(os.listdir("/tmp/below/installed"))
+    """
+    manifest = write_node(tmp_path / "node", code, 1)
+    with opened(manifest) as (_folder, lab):
+        outcomes = {lab.run(Plan((Delivery(b"1"),))).outcomes[0] for _ in range(2)}
+    (outcome,) = outcomes
+    assert isinstance(outcome, Returned)
+    assert outcome.json == b'["below", "left", "mark"]'

@@ -297,15 +297,16 @@ class Sandbox:
         # below 1024 and choose process ids; every delivery gives them up
         command += ["--cap-drop", "ALL", "--cap-add", "CAP_NET_BIND_SERVICE"]
         command += ["--cap-add", "CAP_CHECKPOINT_RESTORE"]
-        command += _root_binds() + _python_binds()
+        command += _root_binds()
+        for folder in (WORLD, "/tmp"):  # noqa: S108 - the sandbox's own
+            command += ["--size", str(_SCRATCH_BYTES), "--tmpfs", folder]
+        command += _python_binds()  # after the scratch folders: the interpreter may lie below /tmp
         for name in ("hosts", "nsswitch.conf", "resolv.conf", "passwd", "group", "machine-id"):
             command += ["--ro-bind", str(layout.folder / "etc" / name), f"/etc/{name}"]
         command += ["--proc", "/proc", "--dev", "/dev"]
         command += ["--ro-bind", str(self._entropy), "/dev/urandom"]
         for name in ("online", "possible", "present"):
             command += ["--ro-bind", str(self._processors), f"/sys/devices/system/cpu/{name}"]
-        for folder in (WORLD, "/tmp"):  # noqa: S108 - the sandbox's own
-            command += ["--size", str(_SCRATCH_BYTES), "--tmpfs", folder]
         command += ["--ro-bind", str(layout.folder / "lab"), LAB]
         command += ["--ro-bind", str(layout.snapshot(environment.directory_order)), NODE, "--chdir", WORLD]
         for name, value in sorted((dict(layout.variables) | _environment(environment)).items()):

@@ -72,6 +72,7 @@ class Supervisor:
         self._upstream: tuple[int, Tape] | None = None
         self._current = mmap.mmap(-1, 8)
         self._known_modules: set[str] = set()
+        self._mounted = world.mounted()
         self._nursery: Nursery | None = None
 
     def run(self) -> None:
@@ -136,7 +137,8 @@ class Supervisor:
 
     def _open_world(self, message: dict[str, Any]) -> None:
         self._world = message
-        world.fresh(call.work_folder(message["environment"]), [u["name"] for u in self._hello["upstreams"]])
+        names = [upstream["name"] for upstream in self._hello["upstreams"]]
+        world.fresh(call.work_folder(message["environment"]), names, self._mounted)
         self._current[:] = bytes(8)
         if not self._hello["upstreams"]:
             return

@@ -18,12 +18,23 @@ _LARGEST_TEXT: Final = 2**16
 _SIDE_FILES: Final = ("-wal", "-shm", "-journal")
 
 
-def fresh(work: Path, upstreams: list[str]) -> None:
-    """Empty the world and make the working folders."""
-    for folder in (WORLD, SCRATCH, Path("/dev/shm")):  # noqa: S108 - the sandbox's own
+def scratch_folders() -> tuple[Path, ...]:
+    """The folders that a node may write to."""
+    return (WORLD, SCRATCH, Path("/dev/shm"))  # noqa: S108 - the sandbox's own
+
+
+def mounted() -> frozenset[str]:
+    """What lies in the scratch folders at the start: the way to an interpreter that is mounted below them."""
+    return frozenset(entry.path for folder in scratch_folders() if folder.is_dir() for entry in os.scandir(folder))
+
+
+def fresh(work: Path, upstreams: list[str], kept: frozenset[str] = frozenset()) -> None:
+    """Empty the world, but for what is `kept`, and make the working folders."""
+    for folder in scratch_folders():
         with contextlib.suppress(FileNotFoundError):
             for entry in os.scandir(folder):
-                _remove(Path(entry.path))
+                if entry.path not in kept:
+                    _remove(Path(entry.path))
     work.mkdir(parents=True, exist_ok=True)
     for name in upstreams:
         (WORLD / ".upstream" / name).mkdir(parents=True)
