@@ -261,6 +261,18 @@ def simulate(
 
 
 @app.command()
+def mutate(
+    specification: Annotated[Path, typer.Argument(metavar="SPEC", help="A .ct file.")],
+    jobs: Annotated[int, typer.Option("--jobs", min=1, max=256, help="Solver processes.")] = 2,
+    as_json: Json = False,
+) -> int:
+    """Break a specification on purpose, and report which breaks its properties miss."""
+    from certify.cli import mutating
+
+    return mutating.run(specification, jobs=jobs, as_json=as_json)
+
+
+@app.command()
 def lean(
     paths: Annotated[
         list[Path] | None,
