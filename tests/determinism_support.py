@@ -1,8 +1,9 @@
 """Reads the cases of `tests/quality/determinism_cases`: nodes as text, with what must be found in them.
 
 A case is a file of sections. The first is `node.py`; a line ``# --- NAME`` begins the file NAME, and ``# --- manifest``
-what is added to the manifest. Comments at the top say `expect` (the rule codes), `input` (JSON), `effects` and `node`
-(a line under ``[node]``). The line that must be named ends in ``# leak``; a race may first be seen at any of several.
+what is added to the manifest. Comments at the top say `expect` (the rule codes; ``A|B`` for either), `input` (JSON),
+`effects` and `node` (a line under ``[node]``). The line that must be named ends in ``# leak``; a race may
+first be seen at any of several.
 
 Most cases share one node, which imports the case that its input names, and so share its sandboxes.
 """
@@ -57,7 +58,7 @@ class Case:
     """A node, and what must be found in it."""
 
     name: str
-    expect: frozenset[str]
+    expect: frozenset[frozenset[str]]
     leaks: frozenset[Place]
     files: dict[str, str]
     manifest: str
@@ -100,7 +101,7 @@ def read(path: Path) -> Case:
         for number, line in enumerate(text.splitlines(), 1)
         if line.endswith("  # leak")
     )
-    expect = frozenset(settings.get("expect", "").split())
+    expect = frozenset(frozenset(codes.split("|")) for codes in settings.get("expect", "").split())
     return Case(path.name.partition(".")[0], expect, leaks, files, manifest, settings)
 
 

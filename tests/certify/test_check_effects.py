@@ -51,6 +51,8 @@ class FakeLaboratory:
     def run_all(self, plans: Iterable[Plan]) -> Iterator[RunRecord]:
         return map(self.run, plans)
 
+    remembered = run_all
+
 
 class Judge:
     """Writes a node into a folder and checks it against made-up runs."""

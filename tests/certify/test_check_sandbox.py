@@ -246,6 +246,8 @@ class Forgetful:
         """Runs of which something was lost."""
         return map(self.run, plans)
 
+    remembered = run_all
+
 
 def test_an_incomplete_record_is_never_a_pass(node: tuple[NodeFolder, Laboratory]) -> None:
     """C-SANDBOX: what was not recorded in full is unknown."""

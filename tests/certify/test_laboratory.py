@@ -452,7 +452,8 @@ def test_processes_and_addresses_are_pinned(tmp_path: Path) -> None:
 
 
         def node(x: int) -> list[int]:
-            return [os.getpid(), id(Box()), id([x]), id(bytes(5000)), id(bytes(10**6)), *map(id, {Box(), Box(), Box()})]
+            boxes = {Box(), Box(), Box()}
+            return [os.getpid(), id(Box()), id([x]), id(bytes(5000)), *map(id, boxes)]
     """
     manifest = write_node(tmp_path, code, 1)
     with opened(manifest) as (_folder, lab):
@@ -467,7 +468,7 @@ def test_the_line_at_which_a_process_was_ended_is_known(laboratory: Laboratory) 
 
 
 def test_an_interpreter_below_the_scratch_folder_stays_visible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """C-SANDBOX: a project below /tmp works: its interpreter is mounted over the scratch folder, and survives each world."""
+    """C-SANDBOX: a project below /tmp works: its interpreter lies over the scratch folder, and survives each world."""
     from certify.laboratory import sandbox
 
     installed = tmp_path / "installed"

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from certify.checks.divergence import Divergence, divergence, readings, sendings
-from certify.checks.workbench import Workbench
+from certify.checks.workbench import Laboratory, Workbench
 from certify.evidence.verdict import CheckResult, Failed, Passed, Unknown, Verdict
 from certify.laboratory.record import (
     Crashed,
@@ -131,7 +131,7 @@ PERTURBATIONS: Final[tuple[tuple[Factor, Environment], ...]] = (
     (Factor.DIRECTORY_ORDER, replace(BASE, directory_order=1)),
 )
 _REPEATS: Final = 3
-_CONFIRMATIONS: Final = 2
+_CONFIRMATIONS: Final = 3
 #: Factors under which no two runs need to be equal.
 _NEVER_TWICE: Final = frozenset({Factor.ASLR, Factor.THREADS, Factor.CPU_COUNT})
 #: Clocks that run on in the laboratory.
@@ -177,7 +177,7 @@ def check(bench: Workbench) -> CheckResult:
     leaks: dict[Factor | None, _Leak] = {}
     undecided = ""
     artefacts: dict[str, str] = {}
-    records = bench.laboratory.run_all(plan for _fixture, _factor, plan in plans)
+    records = _records(bench.laboratory, [plan for _fixture, _factor, plan in plans])
     for done, ((fixture, factor, plan), record) in enumerate(zip(plans, records, strict=True), 1):
         bench.progress(done, len(plans))
         undecided = undecided or _undecided(fixture, record)
@@ -204,6 +204,17 @@ def check(bench: Workbench) -> CheckResult:
     elif undecided:
         verdict = Unknown(undecided)
     return CheckResult(CHECK, verdict, findings, measured, artefacts)
+
+
+def _records(laboratory: Laboratory, plans: list[Plan]) -> Iterator[RunRecord]:
+    """The records of the plans. Those in the pinned surroundings come one after the other, and so from one sandbox.
+
+    Within a sandbox addresses are pinned; between two of them, native libraries that draw entropy while they are
+    loaded lay out memory in different ways.
+    """
+    pinned = [plan for plan in plans if plan.environment == BASE]
+    yield from map(laboratory.run, pinned)
+    yield from laboratory.run_all(plan for plan in plans if plan.environment != BASE)
 
 
 def _schedule() -> Iterator[tuple[Factor | None, Environment]]:
@@ -245,9 +256,9 @@ def _requests(record: RunRecord) -> list[tuple[object, ...]]:
 def close(first: Any, second: Any, tolerance: float) -> bool:
     """Whether two JSON values are equal but for floats that differ by at most `tolerance`."""
     if isinstance(first, float) and isinstance(second, int | float) and not isinstance(second, bool):
-        return abs(first - second) <= tolerance
+        return first == second or abs(first - second) <= tolerance
     if isinstance(second, float) and isinstance(first, int) and not isinstance(first, bool):
-        return abs(first - second) <= tolerance
+        return first == second or abs(first - second) <= tolerance
     if isinstance(first, dict) and isinstance(second, dict):
         return first.keys() == second.keys() and all(close(first[k], second[k], tolerance) for k in first)
     if isinstance(first, list) and isinstance(second, list):
@@ -269,14 +280,18 @@ def _causes(bench: Workbench, leaks: Mapping[Factor | None, _Leak]) -> list[_Cau
 def _confirmed(bench: Workbench, leak: _Leak) -> _Leak:
     """The leak, if the pinned surroundings give one answer again and again, and the changed ones another.
 
-    Otherwise it is nothing that this factor did: the same leak with no factor.
+    Otherwise it is nothing that this factor did. What is the same within a sandbox and another in the next is memory's
+    layout; what differs within one has no factor.
     """
     tolerance = bench.subject.manifest.node.tolerance
     delivery = (Delivery(bench.fixtures[leak.fixture]),)
-    again = list(bench.laboratory.run_all([Plan(delivery, BASE)] * _CONFIRMATIONS))
-    astray = [record for record in again if not _limited(record) and not same(leak.first, record, tolerance)]
+    again = [bench.laboratory.run(Plan(delivery, BASE)) for _ in range(_CONFIRMATIONS)]
+    again = [record for record in again if not _limited(record)] or [leak.first]
+    astray = [record for record in again[1:] if not same(again[0], record, tolerance)]
     if astray or leak.factor is None:
         return replace(leak, factor=None, environment=BASE, second=astray[0] if astray else leak.second)
+    if not same(leak.first, again[0], tolerance):
+        return replace(leak, factor=Factor.ASLR, environment=replace(BASE, aslr=True), second=again[0])
     if leak.factor in _NEVER_TWICE:
         return leak
     others = bench.laboratory.run_all([Plan(delivery, leak.environment)] * _CONFIRMATIONS)
@@ -289,7 +304,7 @@ def _cause(bench: Workbench, leak: _Leak) -> _Cause:
     """Run both sides again, line by line, and find where they part."""
     delivery = (Delivery(bench.fixtures[leak.fixture]),)
     environments = (BASE, BASE, *([] if leak.factor is None else [leak.environment]))
-    runs = list(bench.laboratory.run_all([Plan(delivery, e, observe=Observe.LINES) for e in environments]))
+    runs = list(_records(bench.laboratory, [Plan(delivery, e, observe=Observe.LINES) for e in environments]))
     rule = _RULES[leak.factor] if leak.factor else DET012 if _races(runs[-1]) else DET020
     if rule is DET012:
         parted = _race(bench, delivery, runs)

@@ -125,7 +125,7 @@ def _run(bench: Workbench) -> tuple[dict[str, RunRecord], str, dict[str, str]]:
     records: dict[str, RunRecord] = {}
     artefacts: dict[str, str] = {}
     incomplete = ""
-    for name, record in zip(names, bench.laboratory.run_all(plans), strict=True):
+    for name, record in zip(names, bench.laboratory.remembered(plans), strict=True):
         records[name] = record
         bench.progress(len(records), len(plans))
         artefacts[f"run of {name}"] = bench.keep(record)

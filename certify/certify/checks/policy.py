@@ -126,7 +126,7 @@ def verdict_of(findings: Iterable[Diagnostic]) -> Verdict:
 def _runs(bench: Workbench) -> Iterator[Run]:
     """One run of each fixture, watched for its effects."""
     plans = [Plan((Delivery(content),)) for content in bench.fixtures.values()]
-    records = bench.laboratory.run_all(plans)
+    records = bench.laboratory.remembered(plans)
     for done, ((fixture, content), record) in enumerate(zip(bench.fixtures.items(), records, strict=True)):
         bench.progress(done + 1, len(plans))
         yield Run(fixture, _json(content), record)

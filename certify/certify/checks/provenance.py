@@ -21,7 +21,7 @@ def imported(bench: Workbench) -> tuple[str, ...]:
     """Names of the modules that importing and running the node imported, fixture by fixture."""
     plans = [Plan((Delivery(text),)) for text in bench.fixtures.values()]
     names = set(bench.laboratory.signature().modules)
-    for record in bench.laboratory.run_all(plans):
+    for record in bench.laboratory.remembered(plans):
         names |= set(record.modules)
     return tuple(sorted(name for name in names if not _is_own(name, bench.subject.files)))
 

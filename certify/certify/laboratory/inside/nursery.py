@@ -13,6 +13,7 @@ Source of the call: clone(2).
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import socket
 from collections.abc import Callable
@@ -87,6 +88,7 @@ class _Sibling:
 def serve(orders: int, live: Callable[[], Never]) -> Never:
     """Fork a process for each order, which calls `live`; until nobody orders."""
     sibling = _Sibling()
+    gc.disable()  # when it collects depends on how many orders there were
     while _serve(orders, sibling, live):
         pass
     os._exit(0)
@@ -100,6 +102,8 @@ def _serve(orders: int, sibling: _Sibling, live: Callable[[], Never]) -> bool:
     pid = sibling.fork(int.from_bytes(message, "little"))
     if pid == 0:
         os.close(orders)
+        gc.collect()  # and so the count begins anew
+        gc.enable()
         live()
     os.write(orders, pid.to_bytes(_NUMBER, "little"))
     return True

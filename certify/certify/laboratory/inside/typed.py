@@ -117,7 +117,7 @@ def find(
         EntryError: it is not there, is not a function, or its types cannot be used.
         BaseException: whatever importing the node raises.
     """
-    module_name, _colon, name = entry.partition(":")
+    module_name, _colon, _name = entry.partition(":")
     module = importlib.import_module(module_name)
     for reference in filter(None, (input_type, output_type)):
         importlib.import_module(reference.partition(":")[0])

@@ -71,6 +71,7 @@ _BUILTINS: Final[dict[str, tuple[str, str]]] = {
     "_locale.setlocale": ("host", "locale.setlocale"),
     "_locale.localeconv": ("host", "locale.localeconv"),
     "_locale.nl_langinfo": ("host", "locale.nl_langinfo"),
+    "_thread.start_new_thread": ("thread", "threading.Thread"),
     "builtins.id": ("identity", "id"),
     "builtins.hash": ("identity", "hash"),
 }
