@@ -245,6 +245,32 @@ def verify(
 
 
 @app.command()
+def generate(
+    specs: Annotated[
+        list[Path], typer.Argument(metavar="SPEC…", help="Specifications (.ct), folders, or names of shipped patterns.")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="The package's folder.")],
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing: refuse what is stale, edited or missing.")
+    ] = False,
+    sync_only: Annotated[bool, typer.Option("--sync-only", help="Serve plain functions only.")] = False,
+    solver: Annotated[str, typer.Option("--solver", help="z3, cvc5 or both.")] = "z3",
+    jobs: Annotated[int | None, typer.Option("--jobs", min=1, max=256, help="Worker processes.")] = None,
+    limit: Annotated[float, typer.Option("--limit", min=0.01, max=3600, help="Seconds for each question.")] = 10.0,
+    budget: Annotated[float, typer.Option("--budget", min=0.1, max=86400, help="Seconds for each machine.")] = 600.0,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither use nor keep answers.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Generate Python from proved specifications, shown equal to them; or check what was generated."""
+    from certify.cli import generating
+
+    options = generating.Options(
+        tuple(specs), out, check, not sync_only, solver, jobs, limit, budget, not no_cache, as_json
+    )
+    return generating.run(options)
+
+
+@app.command()
 def simulate(
     spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A specification (.ct).")],
     steps: Annotated[int, typer.Option("--steps", min=0, max=100_000, help="At most so many steps.")] = 20,

@@ -282,13 +282,13 @@ class _Bench:
         """Decide and show each specification, and write what was asked for; gives what was written too."""
         options, output = self._options, self._output
         self.abstract = tuple(Path(r.abstract.path) for s in specifications for r in s.refinements)
-        ledger = Ledger(_cache_folder() if options.keeps else None)
+        ledger = Ledger(cache_folder() if options.keeps else None)
         limit = max(1, int(options.limit * 1000))
         settings = Settings(solver=options.solver, quick=min(1_000, limit), slow=limit)
         machines: list[Verified] = []
         for number, specification in enumerate(specifications, 1):
             title = f"{specification.name} ({number} of {len(specifications)})"
-            with _Live(output.people, title) as live:
+            with Live(output.people, title) as live:
                 machines.append(examine(specification, self._pool, settings, ledger, live))
             show(output, machines[-1], every=options.every)
         if ledger.trouble is not None:
@@ -296,7 +296,8 @@ class _Bench:
         return tuple(machines), tuple(_write(options, machines, output))
 
 
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
+    """Where answers are kept between runs."""
     return Path(os.environ.get("CERTIFY_CACHE") or ".certify/cache")
 
 
@@ -304,13 +305,13 @@ def _uncached(problem: OSError) -> Diagnostic:
     return Diagnostic(
         rules.CACHE_UNUSABLE,
         "answers were not kept: the next run asks again",
-        because=f"{problem.filename or _cache_folder()}: {problem.strerror or problem}",
+        because=f"{problem.filename or cache_folder()}: {problem.strerror or problem}",
         fix=rules.CACHE_UNUSABLE.advice,
         severity=Severity.WARNING,
     )
 
 
-class _Live:
+class Live:
     """A bar on a terminal while a machine is decided; nothing in a pipe."""
 
     def __init__(self, console: Console, title: str) -> None:

@@ -1,0 +1,187 @@
+"""From proved specifications to the files of a package.
+
+Rules this module keeps:
+
+- generating is a function from specifications and the digests of their proofs to texts: the same in, the same out;
+- only what is proved is generated, and only what is then shown to be equal to its specification leaves this module.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, Final
+
+import jinja2
+
+from certify_codegen import rules
+from certify_codegen.certificate import Certificate, digest, sealed
+from certify_codegen.machine import machine_text
+from certify_codegen.patterns import CONVENTIONS, FAILURES, Convention
+from certify_codegen.projection import Projection, project
+from certify_spec import model as m
+from certify_spec.diagnostics import Diagnostic, RequestError
+
+COMMON: Final = "_common.py"
+PACKAGE: Final = "__init__.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """A specification and the digest of its proof: of every claim, what was concluded, and by whom."""
+
+    specification: m.Specification
+    proof: str
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to generate.
+
+    Attributes:
+        asynchronous: whether coroutine functions are served too.
+    """
+
+    asynchronous: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A generated module.
+
+    Attributes:
+        convention: how its machine is used.
+        projection: the machine behind it.
+        text: the module, certificate included.
+    """
+
+    convention: Convention
+    projection: Projection
+    text: str
+
+    @property
+    def file(self) -> str:
+        """Its file."""
+        return f"{self.convention.template}.py"
+
+
+def convention_of(specification: m.Specification) -> Convention:
+    """How a machine is used from Python.
+
+    Raises:
+        RequestError: there is no calling convention for it.
+    """
+    found = CONVENTIONS.get(specification.name)
+    if found is None:
+        message = f"there is no calling convention for `{specification.name}`"
+        known = f"known are {', '.join(CONVENTIONS)}"
+        raise RequestError(Diagnostic(rules.NO_CONVENTION, message, specification.place, fix=known))
+    return found
+
+
+def module(proved: Proved, options: Options) -> Module:
+    """The module of one machine.
+
+    Raises:
+        RequestError: there is no Python for something in it, or no calling convention.
+    """
+    specification = proved.specification
+    convention = convention_of(specification)
+    projection = project(specification, convention.representation)
+    body = render(
+        f"{convention.template}.py.j2",
+        asynchronous=options.asynchronous,
+        specification=specification,
+        machine=machine_text(projection, convention.base),
+    )
+    certificate = Certificate(
+        machine=specification.name,
+        spec=digest(specification.text),
+        templates=templates_digest(),
+        generator=generator_digest(),
+        proof=proved.proof,
+        flavour=flavour(options),
+    )
+    return Module(convention, projection, sealed(certificate, body))
+
+
+def package(modules: Iterable[Module], options: Options, proofs: Mapping[str, str]) -> dict[str, str]:
+    """The files of a package, by name: its modules, what they share, and what it exports.
+
+    Args:
+        modules: the modules.
+        options: how they were generated.
+        proofs: by machine, the digest of its proof.
+    """
+    made = sorted(modules, key=lambda each: each.file)
+    together = Certificate(
+        machine=" ".join(each.convention.machine for each in made),
+        spec=digest("".join(each.projection.specification.text for each in made)),
+        templates=templates_digest(),
+        generator=generator_digest(),
+        proof=digest("".join(proofs[each.convention.machine] for each in made)),
+        flavour=flavour(options),
+    )
+    names = sorted([*FAILURES, *(name for each in made for name in each.convention.exports)])
+    common = render("_common.py.j2", asynchronous=options.asynchronous)
+    shared = Certificate("", digest(""), templates_digest(), generator_digest(), digest(""), flavour(options))
+    init = render("__init__.py.j2", modules=made, failures=FAILURES, names=names)
+    files = {each.file: each.text for each in made}
+    return {PACKAGE: sealed(together, init), COMMON: sealed(shared, common), **files}
+
+
+def flavour(options: Options) -> str:
+    """In a word, whom the code serves."""
+    return "sync+async" if options.asynchronous else "sync"
+
+
+# --- templates -------------------------------------------------------------------------------------------------------
+
+
+def render(template: str, **values: Any) -> str:
+    """A template with its values, laid out as the formatter would."""
+    text = _environment().get_template(template).render(header="", **values).lstrip("\n")
+    return tidied(text)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    loader = jinja2.PackageLoader("certify_codegen")
+    return jinja2.Environment(  # noqa: S701  # this makes Python, not HTML
+        loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True, trim_blocks=False
+    )
+
+
+def tidied(text: str) -> str:
+    """Text with imports from one module joined and in order, and with the blank lines that Python's style asks for."""
+    text = re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
+    text = re.sub(r"\n{4,}", "\n\n\n", text)
+    lines = text.splitlines()
+    imports = [i for i, line in enumerate(lines) if line.startswith("from collections.abc import ")]
+    if len(imports) > 1:
+        names = sorted({name for i in imports for name in lines[i].partition(" import ")[2].split(", ")})
+        lines[imports[0]] = f"from collections.abc import {', '.join(names)}"
+        for i in reversed(imports[1:]):
+            del lines[i]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _files(folder: str, ending: str) -> list[tuple[str, str]]:
+    root = resources.files("certify_codegen")
+    found = root.joinpath(folder).iterdir() if folder else root.iterdir()
+    return sorted((f.name, f.read_text(encoding="utf-8")) for f in found if f.name.endswith(ending))
+
+
+@cache
+def templates_digest() -> str:
+    """The digest of all templates."""
+    return digest("".join(f"{name}\n{text}\n" for name, text in _files("templates", ".j2")))
+
+
+@cache
+def generator_digest() -> str:
+    """The digest of the generator's own source."""
+    return digest("".join(f"{name}\n{text}\n" for name, text in _files("", ".py")))

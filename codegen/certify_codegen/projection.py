@@ -1,0 +1,146 @@
+"""From a machine to the state that its code keeps.
+
+Rules this module keeps:
+
+- ghosts are erased, and it is shown that nothing real reads them: no guard, and no update of a real variable;
+- a map over the machine's one sort becomes a field of an object for each element of the sort: `stage[c]` is `c.stage`;
+- the clock becomes an argument of the transitions that read it;
+- what a shared variable is stored as may differ (a number as a list of tokens), and only here is said how.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from certify_codegen import rules
+from certify_spec import analysis
+from certify_spec import model as m
+from certify_spec.datatypes import MapType, SortType
+from certify_spec.diagnostics import Diagnostic, RequestError
+
+CLOCK_ACTION = "tick"
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """A field that is set at the end of every transition, in the same breath: what a fast path reads at once.
+
+    Attributes:
+        name: the field.
+        when: Python over the fields of the machine: whether it has a value.
+        value: a variable of the machine, read where `when` holds; None elsewhere.
+        switch: a field that the calling convention owns; the mirror is None while it is false.
+    """
+
+    name: str
+    when: str
+    value: str
+    switch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """How the state of a machine is stored.
+
+    Attributes:
+        tokens: number variables stored as lists of so many tokens, taken and given back without a lock.
+        granted: by action, a conjunct of its guard (the name of a definition) that the caller answers for.
+        others: by variable, the field that lists the other elements that a tabulated update may change, and the
+            variable that says, as `some(c)`, that an element is on the list of `c`.
+        mirror: a mirror, if there is one.
+        unused: actions that the calling convention does not need.
+    """
+
+    tokens: frozenset[str] = frozenset()
+    granted: Mapping[str, str] = field(default_factory=dict)
+    others: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    mirror: Mirror | None = None
+    unused: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Projection:
+    """A machine without its ghosts, and which of its variables belong to whom."""
+
+    specification: m.Specification
+    representation: Representation
+
+    @cached_property
+    def sort(self) -> str:
+        """The sort whose elements have fields."""
+        return self.specification.sorts[0]
+
+    @cached_property
+    def clock(self) -> str:
+        """The clock, or nothing."""
+        return next((n for n, v in self.specification.variables.items() if v.role is m.Role.CLOCK), "")
+
+    @cached_property
+    def shared(self) -> tuple[m.StateVariable, ...]:
+        """Variables of the machine as a whole."""
+        return tuple(v for v in self._real if not self._is_field(v))
+
+    @cached_property
+    def fields(self) -> tuple[m.StateVariable, ...]:
+        """Variables of each element of the sort."""
+        return tuple(v for v in self._real if self._is_field(v))
+
+    @cached_property
+    def parameters(self) -> tuple[m.Function, ...]:
+        """The parameters."""
+        return tuple(f for f in self.specification.functions.values() if not f.parameters)
+
+    @cached_property
+    def actions(self) -> tuple[m.Action, ...]:
+        """The actions that code has: not the clock's, and not those that only ghosts notice."""
+        return tuple(a for a in self.specification.actions.values() if self._is_real(a))
+
+    def updates(self, action: m.Action) -> dict[str, m.Expression]:
+        """What an action does to real state."""
+        return {n: u for n, u in action.updates.items() if self.specification.variables[n].role is m.Role.STATE}
+
+    def reads_clock(self, action: m.Action, *, guard: bool) -> bool:
+        """Whether the guard, or the updates, of an action read the clock."""
+        parts = [action.guard] if guard else list(self.updates(action).values())
+        definitions = self.specification.definitions
+        return bool(self.clock) and any(self.clock in analysis.variables_read(part, definitions) for part in parts)
+
+    @property
+    def _real(self) -> tuple[m.StateVariable, ...]:
+        return tuple(v for v in self.specification.variables.values() if v.role is m.Role.STATE)
+
+    def _is_field(self, variable: m.StateVariable) -> bool:
+        return isinstance(variable.type, MapType) and variable.type.keys == (SortType(self.sort),)
+
+    def _is_real(self, action: m.Action) -> bool:
+        if action.name == CLOCK_ACTION or action.name in self.representation.unused:
+            return False
+        return not action.updates or bool(self.updates(action))
+
+
+def project(specification: m.Specification, representation: Representation) -> Projection:
+    """A machine without its ghosts.
+
+    Raises:
+        RequestError: something real reads a ghost, or the machine has no sort of its own, or more than one.
+    """
+    made = Projection(specification, representation)
+    if len(specification.sorts) != 1:
+        message = f"`{specification.name}` has {len(specification.sorts)} sorts, and code has one kind of call"
+        raise RequestError(
+            Diagnostic(rules.NOT_PRINTABLE, message, specification.place, fix=rules.NOT_PRINTABLE.advice)
+        )
+    ghosts = {n for n, v in specification.variables.items() if v.role is m.Role.GHOST}
+    wrong: list[Diagnostic] = []
+    for action in made.actions:
+        parts = {"the guard": action.guard} | {f"`{n}`": u for n, u in made.updates(action).items()}
+        for what, part in parts.items():
+            read = analysis.variables_read(part, specification.definitions, specification.actions) & ghosts
+            if read:
+                message = f"{what} of `{action.name}` reads the ghost `{min(read)}`"
+                wrong.append(Diagnostic(rules.GHOST_READ, message, action.place, fix=rules.GHOST_READ.advice))
+    if wrong:
+        raise RequestError(*wrong)
+    return made
