@@ -29,6 +29,7 @@ class Certificate:
         templates: of all templates.
         generator: of the generator's source.
         proof: of what was proved of the specification.
+        equality: of what was shown of the text: that it does what the specification says.
         flavour: `sync` or `sync+async`; for a fused frame, its layers and signature.
     """
 
@@ -37,6 +38,7 @@ class Certificate:
     templates: str
     generator: str
     proof: str
+    equality: str
     flavour: str
 
 

@@ -22,8 +22,10 @@ from certify_codegen.certificate import Certificate, digest, sealed
 from certify_codegen.machine import machine_text
 from certify_codegen.patterns import CONVENTIONS, FAILURES, Convention
 from certify_codegen.projection import Projection, project
+from certify_codegen.reading import UnreadableError
+from certify_codegen.validation import Candidate, equalities
 from certify_spec import model as m
-from certify_spec.diagnostics import Diagnostic, RequestError
+from certify_spec.diagnostics import Diagnostic, Place, RequestError
 
 COMMON: Final = "_common.py"
 PACKAGE: Final = "__init__.py"
@@ -67,6 +69,11 @@ class Module:
         """Its file."""
         return f"{self.convention.template}.py"
 
+    @property
+    def candidate(self) -> Candidate:
+        """What is to be shown equal to the specification."""
+        return Candidate(self.file, self.text, self.projection)
+
 
 def convention_of(specification: m.Specification) -> Convention:
     """How a machine is used from Python.
@@ -97,15 +104,30 @@ def module(proved: Proved, options: Options) -> Module:
         specification=specification,
         machine=machine_text(projection, convention.base),
     )
+    file = f"{convention.template}.py"
     certificate = Certificate(
         machine=specification.name,
         spec=digest(specification.text),
         templates=templates_digest(),
         generator=generator_digest(),
         proof=proved.proof,
+        equality=_equality(Candidate(file, body, projection)),
         flavour=flavour(options),
     )
     return Module(convention, projection, sealed(certificate, body))
+
+
+def _equality(candidate: Candidate) -> str:
+    """The digest of all that is to be shown of a text.
+
+    Raises:
+        RequestError: there is something in it that cannot be read again.
+    """
+    try:
+        return digest("".join(each.text for each in equalities(candidate)))
+    except UnreadableError as problem:
+        message = f"the generated text cannot be read: {problem}"
+        raise RequestError(Diagnostic(rules.DIFFERS, message, Place(candidate.file, problem.line))) from problem
 
 
 def package(modules: Iterable[Module], options: Options, proofs: Mapping[str, str]) -> dict[str, str]:
@@ -123,11 +145,14 @@ def package(modules: Iterable[Module], options: Options, proofs: Mapping[str, st
         templates=templates_digest(),
         generator=generator_digest(),
         proof=digest("".join(proofs[each.convention.machine] for each in made)),
+        equality=digest(""),
         flavour=flavour(options),
     )
     names = sorted([*FAILURES, *(name for each in made for name in each.convention.exports)])
     common = render("_common.py.j2", asynchronous=options.asynchronous)
-    shared = Certificate("", digest(""), templates_digest(), generator_digest(), digest(""), flavour(options))
+    shared = Certificate(
+        "", digest(""), templates_digest(), generator_digest(), digest(""), digest(""), flavour(options)
+    )
     init = render("__init__.py.j2", modules=made, failures=FAILURES, names=names)
     files = {each.file: each.text for each in made}
     return {PACKAGE: sealed(together, init), COMMON: sealed(shared, common), **files}

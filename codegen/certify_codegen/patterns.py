@@ -35,7 +35,7 @@ _CONVENTIONS: Final = (
         "circuit_breaker",
         ("CircuitBreaker",),
         "GuardingPattern",
-        Representation(mirror=Mirror("_pass", "self._mode is _MODE_CLOSED", "era", "_obeyed")),
+        Representation(mirror=Mirror("_pass", "mode", "closed", "era", "_obeyed")),
     ),
     Convention("Retry", "retry", ("Retry",), "Pattern"),
     Convention(
@@ -50,7 +50,7 @@ _CONVENTIONS: Final = (
         "timeout",
         ("Timeout", "remaining"),
         "GuardingPattern",
-        Representation(others={"asked_to_stop": ("children", "parent")}),
+        Representation(others={"asked_to_stop": ("children", "child")}),
     ),
     Convention("TokenBucket", "token_bucket", ("RateLimiter",), "GuardingPattern"),
 )

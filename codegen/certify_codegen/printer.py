@@ -120,7 +120,7 @@ class Printer:
         if column + len(line) <= WIDTH:
             return [line]
         if isinstance(e, m.Or):
-            joint, texts = "or", [self._print(operand, around).within(_AND) for operand in e.operands]
+            joint, texts = "or", [self._print(operand, around).within(_NOT) for operand in e.operands]
         else:
             joint, texts = "and", self._operands(e, around)
         inside = (f"{INDENT}{'' if i == 0 else f'{joint} '}{text}" for i, text in enumerate(texts))
@@ -154,7 +154,7 @@ class Printer:
             case m.And():
                 return _Text(" and ".join(self._operands(e, around)), _AND)
             case m.Or(operands=operands):
-                return _Text(" or ".join(self._print(o, around).within(_AND) for o in operands), _OR)
+                return _Text(" or ".join(self._print(o, around).within(_NOT) for o in operands), _OR)
             case m.Implies(premise=premise, conclusion=conclusion):
                 one = self._print(premise, around).within(_NOT + 1)
                 return _Text(f"not {one} or {self._print(conclusion, around).within(_AND)}", _OR)
@@ -278,14 +278,16 @@ class Printer:
             lines.append(self.mirrored(mirror))
         return lines
 
-    def _mirrored(self, mirror: Mirror) -> frozenset[str]:
-        """The variables that a mirror depends on."""
-        return frozenset(v for v in self._shared if f"self._{v} " in f"{mirror.when} " or v == mirror.value)
-
     @staticmethod
-    def mirrored(mirror: Mirror) -> str:
+    def _mirrored(mirror: Mirror) -> frozenset[str]:
+        """The variables that a mirror depends on."""
+        return frozenset((mirror.variable, mirror.value))
+
+    def mirrored(self, mirror: Mirror) -> str:
         """The statement that sets a mirror."""
-        return f"self.{mirror.name} = self._{mirror.value} if self.{mirror.switch} and {mirror.when} else None"
+        case = constant(self._specification.variables[mirror.variable].type, mirror.case)
+        when = f"self.{mirror.switch} and self._{mirror.variable} is {case}"
+        return f"self.{mirror.name} = self._{mirror.value} if {when} else None"
 
     def _units(self, variable: str, update: m.Expression) -> tuple[_Unit, ...]:
         """What an update does, as statements: conditionals become branches, changes of maps become writes to fields."""

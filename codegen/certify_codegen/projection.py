@@ -29,13 +29,14 @@ class Mirror:
 
     Attributes:
         name: the field.
-        when: Python over the fields of the machine: whether it has a value.
-        value: a variable of the machine, read where `when` holds; None elsewhere.
+        variable, case: it has a value exactly while this variable, an enum, is this case.
+        value: the variable that gives its value.
         switch: a field that the calling convention owns; the mirror is None while it is false.
     """
 
     name: str
-    when: str
+    variable: str
+    case: str
     value: str
     switch: str
 
@@ -47,8 +48,8 @@ class Representation:
     Attributes:
         tokens: number variables stored as lists of so many tokens, taken and given back without a lock.
         granted: by action, a conjunct of its guard (the name of a definition) that the caller answers for.
-        others: by variable, the field that lists the other elements that a tabulated update may change, and the
-            variable that says, as `some(c)`, that an element is on the list of `c`.
+        others: by variable, the field that lists the elements that a tabulated update may change, and the definition
+            of who is on it: `c` has each `d` on its list for which it holds, and may have more.
         mirror: a mirror, if there is one.
         unused: actions that the calling convention does not need.
     """

@@ -17,14 +17,17 @@ from pathlib import Path
 from certify.cli import verifying
 from certify.cli.output import Output
 from certify.cli.status import Status
-from certify.specs.engine import Ledger, Pool, Verified, examine
+from certify.specs.engine import Ledger, Pool, Silent, Verified, examine
 from certify.specs.explain import Standing, counted
 from certify.specs.proof import proof_digest
 from certify_codegen import certificate, generate, rules
 from certify_codegen.generate import PACKAGE, Module, Proved
+from certify_codegen.validation import validate
 from certify_spec import model as m
 from certify_spec.diagnostics import Diagnostic, Note, Place, RequestError
 from certify_spec.loader import Loader, shipped
+from certify_verifier.cache import solver_version
+from certify_verifier.solving import Answer, Question
 from certify_verifier.verify import Settings
 
 
@@ -64,11 +67,16 @@ def run(options: Options) -> Status:
     specifications = _load(options.specifications)
     for specification in specifications:
         generate.convention_of(specification)
-    proofs, refused = _prove(options, output, specifications)
+    chosen = generate.Options(asynchronous=options.asynchronous)
+    ledger = Ledger(verifying.cache_folder() if options.keeps else None)
+    with Pool(options.jobs or os.cpu_count() or 1, budget=options.budget) as pool:
+        proofs, refused = _prove(options, output, specifications, pool, ledger)
+        if refused is not None:
+            return _refuse(output, refused)
+        modules = [generate.module(Proved(s, proofs[s.name]), chosen) for s in specifications]
+        refused = _validate(options, output, modules, pool, ledger)
     if refused is not None:
         return _refuse(output, refused)
-    chosen = generate.Options(asynchronous=options.asynchronous)
-    modules = [generate.module(Proved(s, proofs[s.name]), chosen) for s in specifications]
     files = generate.package(modules, chosen, proofs)
     if options.check:
         return _compare(options, output, files)
@@ -126,27 +134,25 @@ def _load(named: Sequence[Path]) -> tuple[m.Specification, ...]:
 
 
 def _prove(
-    options: Options, output: Output, specifications: Sequence[m.Specification]
+    options: Options, output: Output, specifications: Sequence[m.Specification], pool: Pool, ledger: Ledger
 ) -> tuple[Mapping[str, str], _Refusal | None]:
     """The digest of each proof; or why there is none."""
-    ledger = Ledger(verifying.cache_folder() if options.keeps else None)
     limit = max(1, int(options.limit * 1000))
     settings = Settings(solver=options.solver, quick=min(1_000, limit), slow=limit)
     proofs: dict[str, str] = {}
     wrong: list[Diagnostic] = []
     broken = False
-    with Pool(options.jobs or os.cpu_count() or 1, budget=options.budget) as pool:
-        for number, specification in enumerate(specifications, 1):
-            title = f"{specification.name} ({number} of {len(specifications)})"
-            with verifying.Live(output.people, title) as live:
-                machine = examine(specification, pool, settings, ledger, live)
-            digest = proof_digest(machine)
-            if digest is not None:
-                proofs[specification.name] = digest
-                output.say(f"{specification.name}: proved, {counted(len(machine.explained), 'claim')}", "green")
-            else:
-                broken |= any(each.standing is Standing.BROKEN for each in machine.explained)
-                wrong += _unproved(machine)
+    for number, specification in enumerate(specifications, 1):
+        title = f"{specification.name} ({number} of {len(specifications)})"
+        with verifying.Live(output.people, title) as live:
+            machine = examine(specification, pool, settings, ledger, live)
+        digest = proof_digest(machine)
+        if digest is not None:
+            proofs[specification.name] = digest
+            output.say(f"{specification.name}: proved, {counted(len(machine.explained), 'claim')}", "green")
+        else:
+            broken |= any(each.standing is Standing.BROKEN for each in machine.explained)
+            wrong += _unproved(machine)
     if wrong:
         return {}, _Refusal(tuple(wrong), Status.REFUSED if broken else Status.UNDECIDED)
     return proofs, None
@@ -160,6 +166,34 @@ def _unproved(machine: Verified) -> Iterator[Diagnostic]:
     name = machine.specification.name
     message = f"nothing is generated from `{name}`: {counted(len(open_), 'claim')} of it not proved"
     yield Diagnostic(rules.UNPROVED, message, machine.specification.place, fix=f"certify verify {machine.file}")
+
+
+def _validate(
+    options: Options, output: Output, modules: Sequence[Module], pool: Pool, ledger: Ledger
+) -> _Refusal | None:
+    """Why a module is not shown to do what its specification says; None if all are."""
+    solvers = tuple(solver for solver in ("z3", "cvc5") if solver_version(solver))
+    if len(solvers) < 2:
+        output.say("one solver alone shows the code equal to its specification: cvc5 is not installed", "yellow")
+    limit = max(1, int(options.limit * 1000))
+
+    def answer(question: Question) -> Answer:
+        found = ledger.find(question) or pool.ask(question)
+        ledger.keep(question, found)
+        return found
+
+    wrong: list[Diagnostic] = []
+    pool.begin(Silent())
+    for module in modules:
+        found = validate(module.candidate, solvers, lambda questions: pool.map(answer, questions), limit)
+        wrong += found.wrong
+        agreed = ", ".join(f"{solver} {count}" for solver, count in found.agreed.items())
+        total = counted(len(found.equalities), "equality")
+        output.say(f"{module.file}: {total} ({agreed})", "bold red" if found.wrong else "green")
+    if not wrong:
+        return None
+    differs = any(each.rule is rules.DIFFERS for each in wrong)
+    return _Refusal(tuple(wrong), Status.REFUSED if differs else Status.UNDECIDED)
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
