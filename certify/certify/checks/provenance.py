@@ -35,7 +35,7 @@ def check(bench: Workbench) -> CheckResult:
         *dependencies.imported_but_not_declared(subject.root, subject.files, names),
     )
     refused = any(finding.severity is Severity.ERROR for finding in findings)
-    sorted_imports = sbom.sort_imports(names, subject.files, installed.Installed())
+    sorted_imports = sbom.sort_imports(names, subject.files, installed.here())
     measured = {
         "modules": list(names),
         "distributions": sorted(sorted_imports.distributions),

@@ -22,6 +22,7 @@ from typing import Any, Final
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from certify.evidence import installed
 from certify.evidence.installed import Installed, applies
 from certify.evidence.sbom import sort_imports
 from certify_spec.diagnostics import Diagnostic, Place, Rule, Severity
@@ -105,7 +106,7 @@ def imported_but_not_declared(
     declared = _read_declarations(root)
     if not declared.found:
         return ()
-    index = here or Installed()
+    index = here or installed.here()
     paths = sorted(files)
     imported = sort_imports(modules, paths, index).distributions
     own_imports: dict[str, Place] = {

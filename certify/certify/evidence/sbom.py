@@ -29,6 +29,7 @@ from packageurl import PackageURL
 
 from certify import __version__
 from certify.codec import address, encode
+from certify.evidence import installed
 from certify.evidence.installed import Distribution, Installed
 from certify_spec.diagnostics import Diagnostic, RequestError, Rule
 
@@ -111,7 +112,7 @@ def build_sbom(
     """
     if moment.tzinfo is None:
         raise ValueError("a moment needs a time zone")
-    index = here or Installed()
+    index = here or installed.here()
     imports = sort_imports(modules, files, index)
     subject = _subject(node, version, files)
     interpreter = _interpreter(imports.standard)
@@ -140,7 +141,7 @@ def doubts(modules: Iterable[str], files: Mapping[str, str], here: Installed | N
 
     The arguments are those of `build_sbom`. Files that are not there any more count as changed.
     """
-    index = here or Installed()
+    index = here or installed.here()
     imports = sort_imports(modules, files, index)
     found = [
         Diagnostic(UNKNOWN_ORIGIN, f"nothing says where module {module} comes from", fix=UNKNOWN_ORIGIN.advice)
