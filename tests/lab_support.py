@@ -64,8 +64,8 @@ def write_node(
 
 
 @contextmanager
-def opened(manifest: Path, *, limits: Limits | None = None) -> Iterator[tuple[NodeFolder, Laboratory]]:
-    """The node's folder, and a laboratory on it."""
+def opened(manifest: Path, *, limits: Limits | None = None, jobs: int = 1) -> Iterator[tuple[NodeFolder, Laboratory]]:
+    """The node's folder, and a laboratory on it; one job, since tests themselves run side by side."""
     folder = read_subject(manifest)
-    with Laboratory(folder.subject, limits=limits, jobs=2) as laboratory:
+    with Laboratory(folder.subject, limits=limits, jobs=jobs) as laboratory:
         yield folder, laboratory

@@ -26,6 +26,8 @@ from certify.laboratory.record import (
     RunRecord,
     Unencodable,
 )
+from certify.laboratory.sandbox import Sandbox
+from certify.subject import read_subject
 from certify_spec.diagnostics import RequestError
 from lab_support import opened, write_node
 
@@ -368,6 +370,84 @@ def test_an_entry_point_that_cannot_be_used_is_told(tmp_path: Path, code: str, s
         with pytest.raises(RequestError) as caught:
             lab.signature()
     assert says in str(caught.value)
+
+
+ENTRIES = {
+    "a partial": """
+        import functools
+        def greet(word: str, name: int) -> str:
+            return f"{word}{name}"
+        node = functools.partial(greet, word="n")
+    """,
+    "an object": """
+        class Greeter:
+            def __call__(self, name: int) -> str:
+                return f"n{name}"
+        node = Greeter()
+    """,
+    "a bound method": """
+        class Greeter:
+            def greet(self, name: int) -> str:
+                return f"n{name}"
+        node = Greeter().greet
+    """,
+    "a function of a standard typed dictionary": """
+        from typing import TypedDict
+        class Greeting(TypedDict):
+            text: str
+        def node(name: int) -> Greeting: return {"text": f"n{name}"}
+    """,
+}
+
+
+@pytest.mark.parametrize("what", ENTRIES)
+def test_an_entry_point_may_be_anything_that_is_called(tmp_path: Path, what: str) -> None:
+    """A partial, an object, a bound method and a function of a standard TypedDict are run like any function."""
+    code = ENTRIES[what]
+    line = next(number for number, text in enumerate(code.splitlines(), 1) if "name: int" in text)
+    with opened(write_node(tmp_path, code, 1)) as (_folder, laboratory):
+        signature = laboratory.signature()
+        (outcome,) = laboratory.run(Plan((Delivery(b"1"),))).outcomes
+    assert (signature.parameters, signature.line) == (("name",), line)
+    assert isinstance(outcome, Returned)
+    assert outcome.json in {b'"n1"', b'{"text": "n1"}'}
+
+
+def test_pydantic_models_are_no_effect(tmp_path: Path) -> None:
+    """C-EFFECTS: what pydantic looks up once for everybody is not taken for the node's own reading of folders."""
+    code = """
+        from pydantic import BaseModel
+
+        class Model(BaseModel):
+            a: int
+
+        def node(model: Model) -> int:
+            return model.a
+    """
+    with opened(write_node(tmp_path, code, {"a": 1})) as (_folder, laboratory):
+        events = laboratory.run(Plan((Delivery(b'{"a": 1}'),))).events
+    assert [event for event in events if event.kind in {EventKind.LISTING, EventKind.READ}] == []
+
+
+def test_plans_of_unusual_surroundings_share_a_sandbox(tmp_path: Path) -> None:
+    """A few plans in a row that need the same other sandbox are one worker's, and records keep the plans' order."""
+    plans = [
+        Plan((Delivery(str(number).encode()),), Environment(hash_seed=seed))
+        for seed in (0, 1, 2)
+        for number in range(3)
+    ]
+    started: list[int] = []
+
+    class Counting(Laboratory):
+        def _greet(self, sandbox: Sandbox) -> None:
+            started.append(sandbox.environment.hash_seed)
+            super()._greet(sandbox)
+
+    subject = read_subject(write_node(tmp_path, "def node(a: int) -> int:\n    return a", 1)).subject
+    with Counting(subject, jobs=2) as laboratory:
+        records = list(laboratory.run_all(plans))
+    assert [record.plan for record in records] == plans
+    assert (started.count(1), started.count(2)) == (1, 1)
 
 
 def test_importing_may_not_take_for_ever(tmp_path: Path) -> None:

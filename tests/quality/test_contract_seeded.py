@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import tomllib
 from pathlib import Path
 
 import pytest
 
-from certify.evidence.verdict import CheckResult, Failed, Passed, Unknown
-from certify_spec.diagnostics import Severity
+from certify.evidence.verdict import CheckResult, Failed, Passed
 from contract_bench import checked, write_asking
 from lab_support import write_node
 
 CASES = Path(__file__).parent / "contract_cases"
-EXAMPLES = Path(__file__).parents[2] / "examples"
 SEEDED = sorted(CASES.glob("*.py.txt"))
 WRONG = [case for case in SEEDED if "# expect: none" not in case.read_text(encoding="utf-8")]
 RIGHT = [case for case in SEEDED if case not in WRONG]
-REFUSED = sorted(
-    file.parent
-    for file in EXAMPLES.glob("*/refused/*/refusal.toml")
-    if tomllib.loads(file.read_text(encoding="utf-8"))["expect"]["check"] == "C-CONTRACT"
-)
-ACCEPTED = ("outbox", "payment", "payment_plain", "webhook")
-REPETITIONS = int(os.environ.get("CERTIFY_REPETITIONS", "1"))
 _WALL = 3.5
 
 
@@ -76,26 +65,6 @@ def test_correct_node_is_passed(case: Path, tmp_path: Path) -> None:
     assert (result.verdict, [finding.message for finding in result.findings]) == (Passed(), [])
 
 
-@pytest.mark.parametrize("variant", REFUSED, ids=lambda folder: f"{folder.parts[-3]}-{folder.name}")
-def test_refused_example_is_refused_at_its_line(variant: Path) -> None:
-    """C-CONTRACT: a variant that names this check is refused at the file and line that it names."""
-    expect = tomllib.loads((variant / "refusal.toml").read_text(encoding="utf-8"))["expect"]
-    result = checked(variant / "node.toml")
-    places = {(finding.place.file, finding.place.line) for finding in result.findings if finding.place}
-    assert isinstance(result.verdict, Failed)
-    assert (expect["file"], expect["line"]) in places
-
-
-@pytest.mark.parametrize("name", ACCEPTED)
-def test_accepted_example_gives_no_false_alarm(name: str) -> None:
-    """C-CONTRACT: an accepted example passes every time (set CERTIFY_REPETITIONS to see it often)."""
-    for _ in range(REPETITIONS):
-        result = checked(EXAMPLES / name / "node.toml")
-        errors = [finding.message for finding in result.findings if finding.severity is Severity.ERROR]
-        assert (result.verdict, errors) == (Passed(), [])
-        assert not isinstance(result.verdict, Unknown)
-
-
 def test_there_are_enough_cases() -> None:
     """C-CONTRACT: at least twenty seeded mistakes, and correct nodes beside them."""
-    assert (len(WRONG) >= 20, len(RIGHT) >= 2, len(REFUSED) >= 3) == (True, True, True)
+    assert (len(WRONG) >= 20, len(RIGHT) >= 2) == (True, True)

@@ -169,15 +169,33 @@ class Laboratory:
             self._modules = (*modules, *self._context_modules()) if self._signature.context else modules
             if self._signature.is_async:
                 self._modules = (*self._modules, "asyncio")
-            self._retire_idle()  # it started before it was known what to import
+            self._preload_idle()
         return self._signature
 
-    def _retire_idle(self) -> None:
+    def _preload_idle(self) -> None:
+        """Tell the sandboxes that started before it was known what the node imports; they are used on."""
         with self._lock:
-            retired = list(self._idle)
+            waiting = list(self._idle)
             self._idle.clear()
-        for sandbox in retired:
-            sandbox.close()
+            self._busy.update(waiting)
+        for sandbox in waiting:
+            healthy = False
+            try:
+                sandbox.channel.send({"t": "preload", "names": list(self._modules)})
+                healthy = self._is_ready(sandbox)
+            except ChannelClosed:
+                pass  # another will be started
+            finally:
+                self._give_back(sandbox, healthy=healthy)
+
+    @staticmethod
+    def _is_ready(sandbox: Sandbox) -> bool:
+        """Whether the sandbox says in time that deliveries can be made."""
+        ready = sandbox.channel.receive(_START_SECONDS)
+        if ready is None:
+            return False
+        sandbox.protected = frozenset({1, *map(int, ready["protected"])})
+        return True
 
     def _context_modules(self) -> Iterator[str]:
         """What a context will import, imported beforehand like everything else."""
@@ -285,17 +303,14 @@ class Laboratory:
                     "manifest": self._subject.manifest_file,
                 }
             )
-            ready = sandbox.channel.receive(_START_SECONDS)
+            ready, cause = self._is_ready(sandbox), f"nothing heard for {_START_SECONDS:.0f} s"
         except ChannelClosed as error:
-            ready, cause = None, str(error)
-        else:
-            cause = f"nothing heard for {_START_SECONDS:.0f} s"
-        if ready is None:
+            ready, cause = False, str(error)
+        if not ready:
             sandbox.kill()
             said = sandbox.output()
             self._give_back(sandbox, healthy=False)
             raise LaboratoryError(f"the sandbox did not start ({cause}){': ' + said if said else ''}")
-        sandbox.protected = frozenset({1, *map(int, ready["protected"])})
 
     def _give_back(self, sandbox: Sandbox, *, healthy: bool) -> None:
         surplus: Sandbox | None = None

@@ -111,9 +111,8 @@ def _import_failure(reply: Reply, subject: Subject, entry: str) -> Diagnostic:
     no_entry, raised = reply.first("no-entry"), reply.first("raised")
     manifest = Place(subject.manifest_file, 1)
     if no_entry is not None:
-        return Diagnostic(
-            NODE001, no_entry["reason"], _place(no_entry["where"]) or manifest, fix="correct `entry` or the function"
-        )
+        place = _place(no_entry["where"]) if no_entry["where"] and no_entry["where"][0] else manifest
+        return Diagnostic(NODE001, no_entry["reason"], place, fix="correct `entry` or the function")
     if raised is not None:
         place = _place(raised["frames"][-1]) if raised["frames"] else manifest
         module = entry.partition(":")[0]

@@ -4,7 +4,8 @@ It answers the laboratory's messages one by one:
 
 - ``world``: empty the world, start the upstreams, remember the plan's parts;
 - ``start``: have a process forked for one delivery; ``finished`` is sent when it ends;
-- ``close``: stop the upstreams and send the world's description and the exchanges.
+- ``close``: stop the upstreams and send the world's description and the exchanges;
+- ``preload``: import modules, so that later deliveries begin with them.
 """
 
 from __future__ import annotations
@@ -105,12 +106,16 @@ class Supervisor:
             listener.bind((description["address"], description["port"]))
             listener.listen(128)
             self._sockets[description["name"]] = listener
-        os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # looked for once, at the cost of some imports
         typed.warm_up()
-        del os.environ["PYDANTIC_DISABLE_PLUGINS"]
         clock.freeze(hello["clock"])
         self._known_modules = set(sys.modules)
-        for name in hello["preload"]:
+        self._preload(hello["preload"])
+
+    def _preload(self, names: list[str]) -> None:
+        """Import what the node will import, and have deliveries forked from what has it."""
+        if self._nursery is not None:
+            self._nursery.close()
+        for name in names:
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
         gc.collect()
@@ -130,6 +135,8 @@ class Supervisor:
                 self._start(message)
             case "close":
                 self._channel.send(self._close_world())
+            case "preload":
+                self._preload(message["names"])
             case other:
                 raise ChannelClosed(f"no message is called {other!r}")
 

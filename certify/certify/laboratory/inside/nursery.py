@@ -143,6 +143,12 @@ class Nursery:
             raise OSError("the nursery is gone")
         return int.from_bytes(answer, "little")
 
+    def close(self) -> None:
+        """End the nursery; there must be no delivery."""
+        self._orders.close()
+        self._gifts.close()
+        os.waitpid(self.pid, 0)
+
     def rehearse(self) -> None:
         """Bear a few that end at once: what a first time allocates is allocated before it matters."""
         for _ in range(_REHEARSALS):

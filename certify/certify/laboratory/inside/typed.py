@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import importlib
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import ModuleType
@@ -13,8 +15,10 @@ from typing import Any, Final, Literal
 
 import typing_extensions
 from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
+from pydantic._internal import _generate_schema
 
 _CONTEXT_NAMES: Final = {"Context"}
+_NODE: Final = "/node/"
 
 
 class EntryError(Exception):
@@ -135,13 +139,13 @@ def _look_over(entry: str, module: ModuleType, input_type: str | None, output_ty
         raise EntryError(f"module `{module_name}` has no `{name}`" + (f"; did you mean `{near[0]}`?" if near else ""))
     if not callable(function):
         raise EntryError(f"`{entry}` is not a function but {type(function).__name__}")
-    plain = inspect.unwrap(function)
+    plain, settled = _plain(function)
     file, line = _where(plain)
     if inspect.isgeneratorfunction(plain) or inspect.isasyncgenfunction(plain):
         raise EntryError(f"`{entry}` is a generator; a node answers once", (file, line))
     try:
         hints = typing.get_type_hints(plain, include_extras=True)
-        signature = inspect.signature(plain)
+        signature = _open(inspect.signature(function), settled)
     except (NameError, TypeError, ValueError, AttributeError) as error:
         raise EntryError(f"the annotations of `{entry}` cannot be read: {error}", (file, line)) from None
     names, context, keyword_only = _split(entry, signature, hints, (file, line))
@@ -160,11 +164,31 @@ def _look_over(entry: str, module: ModuleType, input_type: str | None, output_ty
     return Entry(entry, function, names, context, keyword_only, given, returned, is_async, file, line)
 
 
+def _plain(function: Any) -> tuple[Any, frozenset[str]]:
+    """The function whose text says what is taken and given, and the parameters that are given already, by name.
+
+    A partial is looked through, and an object that can be called is what its class's `__call__` is.
+    """
+    settled: set[str] = set()
+    plain = inspect.unwrap(function)
+    while isinstance(plain, functools.partial):
+        settled.update(plain.keywords)
+        plain = inspect.unwrap(plain.func)
+    if not inspect.isroutine(plain) and not inspect.isclass(plain):
+        plain = inspect.unwrap(type(plain).__call__)
+    return plain, frozenset(settled)
+
+
+def _open(signature: inspect.Signature, settled: frozenset[str]) -> inspect.Signature:
+    """The signature without parameters that are given already."""
+    return signature.replace(parameters=[p for p in signature.parameters.values() if p.name not in settled])
+
+
 def _where(function: Any) -> tuple[str, int]:
-    code = getattr(function, "__code__", None)
-    if code is None:
+    code = getattr(function, "__code__", None) or getattr(getattr(function, "__init__", None), "__code__", None)
+    if code is None or not code.co_filename.startswith(_NODE):
         return "", 0
-    return code.co_filename.removeprefix("/node/"), code.co_firstlineno
+    return code.co_filename.removeprefix(_NODE), code.co_firstlineno
 
 
 def _split(
@@ -215,11 +239,26 @@ def _input_type(
 
 def _adapter(kind: Any, entry: str, role: str, where: tuple[str, int]) -> TypeAdapter[Any]:
     try:
-        adapter: TypeAdapter[Any] = TypeAdapter(kind)
+        with _own_typed_dicts():
+            adapter: TypeAdapter[Any] = TypeAdapter(kind)
     except (PydanticSchemaGenerationError, PydanticUserError) as error:
         first = str(error).splitlines()[0]
         raise EntryError(f"the {role} type of `{entry}` has no JSON form: {first}", where) from None
     return adapter
+
+
+@contextlib.contextmanager
+def _own_typed_dicts() -> Iterator[None]:
+    """Have pydantic read `typing.TypedDict` before Python 3.12 too: a node need not be written for the laboratory.
+
+    What it would miss there is the parents of generic ones. In the node's own models the refusal stays as it is.
+    """
+    before = getattr(_generate_schema, "_SUPPORTS_TYPEDDICT", True)
+    vars(_generate_schema)["_SUPPORTS_TYPEDDICT"] = True
+    try:
+        yield
+    finally:
+        vars(_generate_schema)["_SUPPORTS_TYPEDDICT"] = before
 
 
 def _schema(adapter: TypeAdapter[Any], mode: Literal["validation", "serialization"], entry: Entry) -> dict[str, Any]:
@@ -239,7 +278,10 @@ class _Warm:
 
 
 def warm_up() -> None:
-    """Have everything imported that reading and writing needs, so that every delivery starts with it."""
+    """Have everything imported that reading and writing needs, so that every delivery starts with it.
+
+    Pydantic also looks for its plugins now, among all installed packages: otherwise every delivery would.
+    """
     adapter = TypeAdapter(_Warm)
     adapter.json_schema()
     adapter.dump_python(adapter.validate_json(b'{"text": ""}'), mode="json")
