@@ -1,6 +1,9 @@
 import Certify.Arithmetic
 
-/-! Retry: attempts until one succeeds, as many as the budget allows. -/
+/-!
+Retry as a function: attempts until one succeeds, as many as the budget allows. What holds of the machine that retries, in
+time and among other calls, is in `Certify.RetryMachine`.
+-/
 
 namespace Certify
 
@@ -69,38 +72,5 @@ theorem retry_idempotent {σ : Type} (f : σ → σ) (idem : ∀ s, f (f s) = f 
     ∀ n : Nat, iterate f (n + 1) s = f s
   | 0 => rfl
   | n + 1 => Eq.trans (congrArg f (retry_idempotent f idem s n)) (idem s)
-
-/-- A retry under way: attempts left, or over. -/
-inductive RetryState where
-  | waiting (left : Nat) : RetryState
-  | over : RetryState
-
-/-- What may happen to a retry. -/
-inductive RetryStep : RetryState → RetryState → Prop where
-  | fail (n : Nat) : RetryStep (RetryState.waiting (n + 1)) (RetryState.waiting n)
-  | succeed (n : Nat) : RetryStep (RetryState.waiting n) RetryState.over
-
-/-- A trace of a retry, by its length. -/
-inductive RetryRun : Nat → RetryState → RetryState → Prop where
-  | done (s : RetryState) : RetryRun 0 s s
-  | step {k : Nat} {s t u : RetryState} (first : RetryStep s t) (rest : RetryRun k t u) : RetryRun (k + 1) s u
-
-/-- How many steps a retry can still make. -/
-def weight : RetryState → Nat
-  | RetryState.waiting n => Nat.succ n
-  | RetryState.over => 0
-
-theorem step_lowers_weight : ∀ {s t : RetryState}, RetryStep s t → Nat.succ (weight t) ≤ weight s
-  | RetryStep.fail _ => Nat.le.refl
-  | RetryStep.succeed n => succ_below (zero_below n)
-
-/-- Every trace of a retry is at most as long as its state allows. -/
-theorem retry_run_bounded : ∀ {k : Nat} {s u : RetryState}, RetryRun k s u → k ≤ weight s
-  | RetryRun.done s => zero_below (weight s)
-  | RetryRun.step first rest => below_trans (succ_below (retry_run_bounded rest)) (step_lowers_weight first)
-
-/-- A retry ends: with `n` attempts left no trace is longer than `n + 1`. -/
-theorem retry_ends {k n : Nat} {u : RetryState} (run : RetryRun k (RetryState.waiting n) u) : k ≤ Nat.succ n :=
-  retry_run_bounded run
 
 end Certify

@@ -302,16 +302,30 @@ def mutate(
 def lean(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[PATH…]", help="Packages, .lean or .ndjson files; else the shipped one."),
+        typer.Argument(
+            metavar="[PATH…]", help="Packages, .lean or .ndjson files, .ct files with --emit; else the shipped package."
+        ),
     ] = None,
     with_lake: Annotated[
         bool, typer.Option("--with-lake", help="Also run the official build, where installed.")
     ] = False,
+    emit: Annotated[
+        bool, typer.Option("--emit", help="Write the machines of specifications as Lean files instead.")
+    ] = False,
+    into: Annotated[
+        Path | None, typer.Option("--into", help="With --emit: the package to write into; else the shipped one.")
+    ] = None,
+    compare: Annotated[
+        bool, typer.Option("--check", help="With --emit: write nothing, and say what is not current.")
+    ] = False,
     as_json: Json = False,
 ) -> int:
     """Check Lean proofs without Lean: every theorem with its sentence, axioms and verdict."""
-    from certify.cli import proving
+    from certify.cli import emitting, proving
 
+    if emit or compare or into is not None:
+        options = emitting.Options(tuple(paths or ()), into, write=not compare, asked=emit, with_lake=with_lake)
+        return emitting.run(options, as_json=as_json)
     return proving.run(paths or [], with_lake=with_lake, as_json=as_json)
 
 

@@ -11,7 +11,10 @@ from certify_spec.diagnostics import RequestError
 from certify_verifier.lean import STANDARD_AXIOMS, Accepted, Declined, PackageReport, Rejected, check_package
 
 LEAN = Path(__file__).parents[3] / "lean"
-PATTERNS = ("Arithmetic", "Retry", "Breaker", "Bulkhead", "Replicas")
+PATTERNS = (
+    "Arithmetic", "Truth", "Whole", "Sets", "Retry", "CircuitBreaker", "Bulkhead", "RetryMachine", "BreakerMachine",
+    "BulkheadMachine", "Replicas",
+)  # fmt: skip
 WANTED = {
     "Certify.types_assoc",
     "Certify.map_comp",
@@ -25,13 +28,24 @@ WANTED = {
     "Certify.retry_success",
     "Certify.retry_failure",
     "Certify.retry_idempotent",
-    "Certify.retry_ends",
-    "Certify.breaker_separates",
-    "Certify.open_reaches_nothing",
-    "Certify.breaker_isolates_eras",
-    "Certify.breaker_bounds_probes",
-    "Certify.bulkhead_conserves",
-    "Certify.bulkhead_isolates",
+    "Certify.Retry.machine_bounds_tries",
+    "Certify.Retry.machine_retries_exactly",
+    "Certify.Retry.machine_retries_exactly_as_asked",
+    "Certify.Retry.machine_success_ends",
+    "Certify.Retry.machine_failure_surfaces",
+    "Certify.Retry.machine_retry_is_one_application",
+    "Certify.Retry.machine_repeats_only_idempotent",
+    "Certify.Retry.machine_retry_ends",
+    "Certify.CircuitBreaker.machine_one_way_only",
+    "Certify.CircuitBreaker.machine_open_reaches_nothing",
+    "Certify.CircuitBreaker.machine_isolates_successes",
+    "Certify.CircuitBreaker.machine_isolates_failures",
+    "Certify.CircuitBreaker.machine_isolates_cancellations",
+    "Certify.CircuitBreaker.machine_bounds_probes",
+    "Certify.Bulkhead.machine_conserves_permits",
+    "Certify.Bulkhead.machine_use_leaves_others",
+    "Certify.Bulkhead.machine_isolates_partitions",
+    "Certify.Bulkhead.machine_conserves_each_partition",
     "Certify.replicas_agree",
     "Certify.glue_agrees",
     "Certify.glue_unique",
@@ -85,31 +99,16 @@ def test_the_package_report_is_plain_data(shipped: PackageReport) -> None:
 
 
 def test_a_changed_definition_breaks_the_proofs(tmp_path: Path) -> None:
-    """A breaker that admits calls while it is open no longer has its theorems."""
-    text = (LEAN / "Certify" / "Breaker.lean").read_text()
-    wrong = text.replace("| Mode.opened => Decision.rejected", "| Mode.opened => Decision.admitted")
+    """A retry that goes on after a success no longer has its law."""
+    text = (LEAN / "Certify" / "Retry.lean").read_text()
+    wrong = text.replace("| Except.ok a, _ => Except.ok a", "| Except.ok _, r => r")
     assert wrong != text
     arithmetic = (LEAN / "Certify" / "Arithmetic.lean").read_text()
     report = check_package(
-        package(tmp_path, P="import Certify.Breaker", Certify__Breaker=wrong, Certify__Arithmetic=arithmetic)
+        package(tmp_path, P="import Certify.Retry", Certify__Retry=wrong, Certify__Arithmetic=arithmetic)
     )
     refused = {e.name for r in report.reports for e in r.entries if isinstance(e.verdict, Rejected)}
-    assert "Certify.open_reaches_nothing" in refused
-
-
-def test_a_lost_guard_breaks_the_probe_bound(tmp_path: Path) -> None:
-    """A breaker that sends probes without counting them down no longer bounds them."""
-    text = (LEAN / "Certify" / "Breaker.lean").read_text()
-    wrong = text.replace(
-        "| Mode.probing (n + 1) k => Mode.probing n (k + 1)", "| Mode.probing (n + 1) k => Mode.probing (n + 1) (k + 1)"
-    )
-    assert wrong != text
-    arithmetic = (LEAN / "Certify" / "Arithmetic.lean").read_text()
-    report = check_package(
-        package(tmp_path, P="import Certify.Breaker", Certify__Breaker=wrong, Certify__Arithmetic=arithmetic)
-    )
-    refused = {e.name for r in report.reports for e in r.entries if isinstance(e.verdict, Rejected)}
-    assert "Certify.call_keeps_balance" in refused
+    assert "Certify.retry_success" in refused
 
 
 def test_a_file_that_no_root_reaches_is_an_error(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ Rules this module keeps:
 
 - the roots are the libraries of `lakefile.toml`; a file that no root reaches is an error, and so is an import of
   nothing, of the file itself in a circle, or of anything outside the package;
+- a generated file that is not what its specification gives now is an error;
 - a file sees the prelude and what its imports declare, directly or through others, and nothing else.
 """
 
@@ -16,6 +17,7 @@ from typing import Any
 
 from certify_spec.diagnostics import Diagnostic, Place, RequestError, in_order
 from certify_verifier.lean import axioms, rules
+from certify_verifier.lean.emit.generated import stale
 from certify_verifier.lean.environment import Constant
 from certify_verifier.lean.front.errors import Spot
 from certify_verifier.lean.names import Name
@@ -149,6 +151,9 @@ class _Walk:
             self._note(Diagnostic(rules.UNKNOWN_IMPORT, message, place, fix=rules.UNKNOWN_IMPORT.advice))
             return
         text = read_source(path, shown)
+        outdated = stale(text, shown, self.folder)
+        if outdated is not None:
+            self._note(outdated)
         module = _Module(name, shown, text, tuple(imports_of(text)))
         self._open.append(name)
         for imported, spot in module.imports:

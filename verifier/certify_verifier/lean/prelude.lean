@@ -156,6 +156,10 @@ inductive Nat : Type where
   | zero : Nat
   | succ (n : Nat) : Nat
 
+inductive Int : Type where
+  | ofNat (n : Nat) : Int
+  | negSucc (n : Nat) : Int
+
 inductive List (α : Type u) : Type u where
   | nil : List α
   | cons (head : α) (tail : List α) : List α

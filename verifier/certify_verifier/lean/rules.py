@@ -87,3 +87,13 @@ NO_PACKAGE: Final = Rule("LEAN400", "There is no Lean package here.", "Give the 
 UNKNOWN_IMPORT: Final = Rule("LEAN401", "A file imports what the package does not have.", "Add the file, or drop it.")
 IMPORT_CIRCLE: Final = Rule("LEAN402", "Imports run in a circle.")
 UNREACHED: Final = Rule("LEAN403", "A file is not reached from the package's root.", "Import it, or delete it.")
+STALE: Final = Rule(
+    "LEAN404",
+    "A generated file is not what its specification gives.",
+    "Run `certify lean --emit`, and mend the proofs.",
+)
+NOT_EMITTED: Final = Rule(
+    "LEAN410",
+    "Something in a specification has no translation into Lean.",
+    "Leave it to the solver, or write it otherwise.",
+)

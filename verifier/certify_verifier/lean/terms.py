@@ -178,6 +178,21 @@ def subterms(e: Expr) -> Iterator[Expr]:
                 stack.append(part)
 
 
+def open_subterms(e: Expr) -> Iterator[Expr]:
+    """Every distinct subterm that has a local or a hole in it, once; types of locals are not entered."""
+    if not (e.has_local or e.has_meta):
+        return
+    seen: set[Expr] = {e}
+    stack = [e]
+    while stack:
+        e = stack.pop()
+        yield e
+        for part in children(e):
+            if (part.has_local or part.has_meta) and part not in seen:
+                seen.add(part)
+                stack.append(part)
+
+
 def children(e: Expr) -> tuple[Expr, ...]:
     """The direct parts of a term, in the order written."""
     if isinstance(e, App):

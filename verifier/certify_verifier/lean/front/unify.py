@@ -27,7 +27,7 @@ from certify_verifier.lean.infer import Checker
 from certify_verifier.lean.levels import Level, LevelMeta
 from certify_verifier.lean.names import Name
 from certify_verifier.lean.reduce import Budget, beta
-from certify_verifier.lean.terms import abstract, instantiate, lambdas, products, rebuild, subterms
+from certify_verifier.lean.terms import abstract, instantiate, lambdas, open_subterms, products, rebuild
 
 _FIRST_LOCAL: Final = 1_000_000_000
 
@@ -291,7 +291,7 @@ class Unifier(Checker):
         found = self.filled(found)
         if head.ident in self._solved:
             return self.equal(x, found)
-        if any(part is head for part in subterms(found)):
+        if any(part is head for part in open_subterms(found)):
             return False
         self._settle(head, opened, found)
         return True
@@ -308,13 +308,13 @@ class Unifier(Checker):
     def _in_scope(self, head: Meta, opened: Sequence[Local], value: Expr) -> Expr | None:
         """The value when it uses no other locals and not the hole itself; inner holes are narrowed where needed."""
         allowed = set(opened)
-        for part in list(subterms(value)):
+        for part in list(open_subterms(value)):
             if part is head:
                 return None
             if isinstance(part, App) and isinstance(ex.head_of(part), Meta):
                 self._narrow(part, allowed)
         value = self.filled(value)
-        if any(isinstance(part, Local) and part not in allowed for part in subterms(value)):
+        if any(isinstance(part, Local) and part not in allowed for part in open_subterms(value)):
             return None
         return value
 
@@ -328,7 +328,7 @@ class Unifier(Checker):
             return
         kept = [x for x in opened if x in allowed]
         type_ = self.filled(self.type_of(e))
-        if any(isinstance(part, Local) and part not in allowed for part in subterms(type_)):
+        if any(isinstance(part, Local) and part not in allowed for part in open_subterms(type_)):
             return
         self._settle(head, opened, self.new_hole(type_, kept, self.holes[head.ident].spot))
 
