@@ -99,7 +99,7 @@ def test_what_a_dead_publisher_left_is_taken_back(tmp_path: Path) -> None:
     folder = tmp_path / "registry"
     Registry.create(folder, clock=ticking()).close()
     seen = 0
-    for step in range(20, 64, 4):
+    for step in range(20, 92, 6):
         if killed(publish(folder, f"9.9.{step}"), step):
             seen += len(verify_log(folder).diagnostics)
     publish(folder, "1.0.0")(Disk())

@@ -172,7 +172,7 @@ def test_a_file_in_the_folders_place(tmp_path: Path) -> None:
 def test_a_newer_schema(folder: Path) -> None:
     """R-SCHEMA: REG004, rather than a guess."""
     with contextlib.closing(sqlite3.connect(folder / "registry.db", isolation_level=None)) as connection:
-        connection.execute("INSERT INTO migrations VALUES (2, '2027-01-01T00:00:00Z')")
+        connection.execute("INSERT INTO migrations VALUES (99, '2027-01-01T00:00:00Z')")
     assert refusal(lambda: Registry.open(folder)) == ["REG004"]
     assert refusal(lambda: Registry.ensure(folder)) == ["REG004"]
 

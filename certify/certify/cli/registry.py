@@ -222,3 +222,12 @@ def _data(value: Any) -> dict[str, Any]:
     signer = data.pop("signer", None)
     shown: dict[str, Any] = plain(data)
     return shown | ({"signer": signer.key_id} if signer is not None else {})
+
+
+def _add_service() -> None:
+    from certify.cli import serving
+
+    serving.register(registry_app)
+
+
+_add_service()

@@ -15,7 +15,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from importlib import resources
 from itertools import pairwise
@@ -144,6 +144,21 @@ def load_policies(path: Path | None = None) -> PolicySet:
         raise RequestError(*in_order(problems))
     removed = {policy.id for policy in own} | set(settings.defaults.leave_out)
     return _assemble([policy for policy in shipped if policy.id not in removed] + own, settings)
+
+
+def policies_over(content: str, file: str, vocabulary: str) -> PolicySet:
+    """The policies of one text over a vocabulary of its own, with the shipped settings.
+
+    Args:
+        content: Cedar text.
+        file: what it is called in messages.
+        vocabulary: the Cedar schema that the policies are validated against.
+
+    Raises:
+        RequestError: the text is not a set of policies over that vocabulary; all of it is reported at once.
+    """
+    words = cedarpy.Schema.from_str(vocabulary)
+    return replace(_assemble(_read_text(content, file, words), _shipped_settings()), vocabulary=words)
 
 
 def vocabulary_text() -> str:
@@ -295,7 +310,7 @@ def _unknown_leave_outs(settings: Settings, shipped: Iterable[Policy], file: Pat
     ]
 
 
-def _read_text(content: str, file: str) -> list[Policy]:
+def _read_text(content: str, file: str, vocabulary: cedarpy.Schema | None = None) -> list[Policy]:
     """The policies of one file, each parsed, annotated and validated.
 
     Raises:
@@ -305,15 +320,15 @@ def _read_text(content: str, file: str) -> list[Policy]:
     policies: list[Policy] = []
     for statement in text.statements(content, file):
         with _collecting(problems):
-            policies.append(_read_statement(statement, content))
+            policies.append(_read_statement(statement, content, vocabulary or _vocabulary()))
     if problems:
         raise RequestError(*problems)
     return policies
 
 
-def _read_statement(statement: text.Statement, content: str) -> Policy:
+def _read_statement(statement: text.Statement, content: str, vocabulary: cedarpy.Schema) -> Policy:
     template = _parsed(statement, content)
-    problems = [*_annotation_problems(template, statement), *_vocabulary_problems(statement)]
+    problems = [*_annotation_problems(template, statement), *_vocabulary_problems(statement, vocabulary)]
     if not problems and _can_never_decide(statement):
         problems = [
             Diagnostic(
@@ -356,8 +371,8 @@ def _annotation_problems(template: cedarpy.pst.Template, statement: text.Stateme
         yield Diagnostic(rules.ANNOTATION, message, statement.place, fix="write an id such as egress-allowed")
 
 
-def _vocabulary_problems(statement: text.Statement) -> Iterator[Diagnostic]:
-    for error in cedarpy.validate_policies(statement.text, _vocabulary()).errors:
+def _vocabulary_problems(statement: text.Statement, vocabulary: cedarpy.Schema) -> Iterator[Diagnostic]:
+    for error in cedarpy.validate_policies(statement.text, vocabulary).errors:
         message = re.sub(r"^for policy `policy\d+`, ", "", error.error)
         yield Diagnostic(rules.SCHEMA, message, _named_in(statement, message), fix=rules.SCHEMA.advice)
 

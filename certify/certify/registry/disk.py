@@ -18,7 +18,7 @@ import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from certify.registry.entries import DIGEST
 
@@ -89,6 +89,37 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
+class Blobs(Protocol):
+    """Where blobs rest, by digest. Whoever changes them holds the database's write lock."""
+
+    def create(self) -> None:
+        """Make what is needed unless it is there."""
+
+    def file(self, digest: str) -> Path | None:
+        """The file that the blob lies in, if it does; None where blobs are no files. Raises ValueError: no digest."""
+
+    def read(self, digest: str, start: int = 0, stop: int | None = None) -> bytes | None:
+        """The bytes under that name, or some of them, unchecked; None when there are none."""
+
+    def size(self, digest: str) -> int | None:
+        """Number of bytes under that name; None when there are none."""
+
+    def put(self, blobs: Mapping[str, bytes], known: Callable[[str], bool]) -> list[Path]:
+        """Store blobs so that they stay; returns a journal, to be forgotten after the commit."""
+
+    def forget(self, journal: Collection[Path]) -> None:
+        """Forget the journal."""
+
+    def remove(self, digests: Collection[str]) -> None:
+        """Remove blobs that nothing names."""
+
+    def take_back(self, known: Callable[[str], bool]) -> None:
+        """Remove what dead writers left behind."""
+
+    def digests(self) -> Iterator[str]:
+        """Every name that is a digest, in no order."""
+
+
 class BlobFolder:
     """Blobs by digest: ``blobs/ab/cdef…`` in a registry's folder."""
 
@@ -112,12 +143,34 @@ class BlobFolder:
             raise ValueError(f"{digest!r} is not a digest of 64 hexadecimal digits")
         return self._blobs / digest[:2] / digest[2:]
 
-    def read(self, digest: str) -> bytes | None:
-        """The bytes under that name, unchecked; None when there are none."""
+    def file(self, digest: str) -> Path | None:
+        """Where the blob lies, if it does.
+
+        Raises:
+            ValueError: not a digest.
+        """
+        return self.path(digest)
+
+    def read(self, digest: str, start: int = 0, stop: int | None = None) -> bytes | None:
+        """The bytes under that name, or those from `start` to before `stop`, unchecked; None when there are none."""
         try:
-            return self.path(digest).read_bytes()
+            with self.path(digest).open("rb") as file:
+                file.seek(start)
+                return file.read(-1 if stop is None else max(0, stop - start))
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return None
+
+    def size(self, digest: str) -> int | None:
+        """Number of bytes under that name; None when there are none."""
+        try:
+            return self.path(digest).stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def remove(self, digests: Collection[str]) -> None:
+        """Remove blobs that nothing names."""
+        for digest in digests:
+            self._disk.remove(self.path(digest))
 
     def put(self, blobs: Mapping[str, bytes], known: Callable[[str], bool]) -> list[Path]:
         """Store blobs so that they are on the disk; returns journal files, to be removed after the commit.

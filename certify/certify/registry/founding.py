@@ -18,7 +18,8 @@ from typing import Final
 from certify.evidence.keys import PRIVATE_FILE, PUBLIC_FILE, KeyPair, load_key, new_key
 from certify.registry.checkpoint import Verifier
 from certify.registry.errors import NO_KEY, NOT_A_REGISTRY, from_system, wrong
-from certify.registry.store import DATABASE, SqliteStore
+from certify.registry.places import STORAGE, is_placed, open_store
+from certify.registry.store import DATABASE
 from certify_spec.diagnostics import RequestError
 
 KEY_FOLDER: Final = "key"
@@ -27,6 +28,8 @@ OWN_NAMES: Final = frozenset({DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"
     "blobs",
     "incoming",
     KEY_FOLDER,
+    STORAGE,
+    "uploads",
 }
 
 
@@ -56,10 +59,10 @@ def made_key(folder: Path) -> KeyPair:
 
 def is_made(folder: Path) -> bool:
     """Whether a registry's making was finished there; unreadable counts as made, so that opening says what is wrong."""
-    if not (folder / DATABASE).is_file():
+    if not is_placed(folder):
         return False
     try:
-        SqliteStore(folder).close()
+        open_store(folder).close()
     except RequestError as error:
         return all(diagnostic.rule != NOT_A_REGISTRY for diagnostic in error.diagnostics)
     return True

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from certify.registry.errors import DAMAGED
-from certify.registry.store import connect, from_sqlite, schema, statements
+from certify.registry.places import open_store, read_storage
+from certify.registry.store import SCHEMA_VERSION, connect, from_sqlite, schema, statements
 
 Row = tuple[Any, ...]
 
@@ -58,6 +59,8 @@ def load(folder: Path) -> RawStorage:
         DamageError: the database is damaged, or lacks a table.
         RequestError: REG003, REG006 or REG010, the database cannot be read at present.
     """
+    if read_storage(folder).database:
+        return _load_elsewhere(folder)
     try:
         with contextlib.closing(connect(folder, busy_seconds=30.0, read_only=True)) as connection:
             connection.execute("BEGIN")
@@ -103,10 +106,30 @@ def _scan(connection: sqlite3.Connection, table: str) -> tuple[Row, ...]:
     return tuple(sorted(rows, key=lambda row: row[0]))
 
 
+def _load_elsewhere(folder: Path) -> RawStorage:
+    """As `load`, from PostgreSQL."""
+    from certify.registry import postgres
+
+    store = open_store(folder)
+    try:
+        with store.read() as view:
+            tables = {table: tuple(view.rows(table)) for table in _COLUMNS}
+        altered = postgres.alterations(store._connection)  # type: ignore[attr-defined]  # its driver's own
+    finally:
+        store.close()
+    for table, rows in tables.items():
+        kinds = _COLUMNS[table].values()
+        if not all(isinstance(value, kind) for row in rows for value, kind in zip(row, kinds, strict=True)):
+            raise DamageError(f"the table {table} holds values of other types than its columns have")
+    return RawStorage(altered, **tables)
+
+
 def _alterations(connection: sqlite3.Connection) -> tuple[str, ...]:
     """Names of what the database's own schema has otherwise, too much or too little."""
     with contextlib.closing(sqlite3.connect(":memory:")) as fresh:
-        for statement in statements(schema()):
+        # A registry that cannot be written keeps an older schema, and is not altered for that.
+        found = connection.execute("SELECT coalesce(max(version), 0) FROM migrations").fetchone()[0]
+        for statement in statements(schema(min(found, SCHEMA_VERSION) or SCHEMA_VERSION)):
             fresh.execute(statement)
         expected = _objects(fresh)
     found = _objects(connection)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -45,8 +45,9 @@ from certify.registry.errors import (
     reason,
     wrong,
 )
-from certify.registry.store import Reader, SqliteStore, Writer
-from certify.registry.submission import Receipt, Submission
+from certify.registry.places import Storage, create_store, open_store
+from certify.registry.store import Reader, Store, Writer
+from certify.registry.submission import Checked, Receipt, Submission
 from certify.times import Clock, system_clock, write_time
 from certify_spec.diagnostics import RequestError
 
@@ -121,14 +122,21 @@ class Registry:
     Use `create`, `open` or `ensure`; close it, or use it as a context manager.
     """
 
-    def __init__(self, store: SqliteStore, verifier: Verifier, clock: Clock) -> None:
+    def __init__(self, store: Store, verifier: Verifier, clock: Clock) -> None:
         self._store = store
         self._verifier = verifier
         self._key: KeyPair | None = None
         self._clock = clock
 
     @classmethod
-    def create(cls, folder: Path, *, clock: Clock = system_clock, disk: Disk | None = None) -> Self:
+    def create(
+        cls,
+        folder: Path,
+        *,
+        clock: Clock = system_clock,
+        disk: Disk | None = None,
+        storage: Storage = Storage(),  # noqa: B008 - a constant
+    ) -> Self:
         """Make an empty registry with a new key, or finish one whose making was interrupted.
 
         Raises:
@@ -149,19 +157,32 @@ class Registry:
             disk.steps("make key")
             key = founding.made_key(folder)
             verifier = Verifier(f"certify-registry/{key.public.key_id[:16]}", key.public.raw)
-            SqliteStore.create(folder, {"verifier": str(verifier)}, at=write_time(clock()), disk=disk).close()
+            create_store(folder, storage, {"verifier": str(verifier)}, at=write_time(clock()), disk=disk).close()
         return cls.open(folder, clock=clock, disk=disk)
 
     @classmethod
     def open(
-        cls, folder: Path, *, clock: Clock = system_clock, disk: Disk | None = None, busy_seconds: float = 30.0
+        cls,
+        folder: Path,
+        *,
+        clock: Clock = system_clock,
+        disk: Disk | None = None,
+        busy_seconds: float = 30.0,
+        shared: bool = False,
     ) -> Self:
         """Open the registry in `folder`; one without its key, or without write access, can be read.
+
+        Args:
+            folder: the registry's folder.
+            clock: where times come from.
+            disk: how files are changed.
+            busy_seconds: how long to wait for another writer.
+            shared: whether another thread may close it; only one may use it all the same.
 
         Raises:
             RequestError: REG001 no registry, REG003 not accessible, REG004 newer schema, REG005 damaged.
         """
-        store = SqliteStore(folder, disk=disk, busy_seconds=busy_seconds)
+        store = open_store(folder, disk=disk, busy_seconds=busy_seconds, shared=shared)
         try:
             with store.read() as view:
                 verifier = _read_verifier(view)
@@ -201,10 +222,18 @@ class Registry:
         """The public side of the registry's key; `str()` of it is what others keep."""
         return self._verifier
 
+    @property
+    def store(self) -> Store:
+        """Where everything rests; for what the service keeps beside the log."""
+        return self._store
+
     # Changes
 
-    def publish(self, handed_in: Submission) -> Receipt:
+    def publish(self, handed_in: Submission | Checked) -> Receipt:
         """Let a release in. The same subject again gives the first receipt again, and changes nothing.
+
+        Args:
+            handed_in: the submission, or one that `submission.checked` has found nothing wrong with.
 
         Raises:
             VersionTaken: REG025, the release exists with another subject.
@@ -212,9 +241,7 @@ class Registry:
                 release was rejected or revoked.
             RequestError: REG003, REG005, REG006, REG007 or REG010; nothing was changed.
         """
-        problems = submission.problems(handed_in)
-        if problems:
-            raise Refused(*problems)
+        handed_in = (submission.checked(handed_in) if isinstance(handed_in, Submission) else handed_in).submission
         with self._store.write() as view:
             found = view.release(handed_in.node, handed_in.release)
             if found is not None:
@@ -289,6 +316,24 @@ class Registry:
             )
             return self._receipt(view, number, appended=True)
 
+    @staticmethod
+    def read_decision(envelope: bytes, signer: PublicKey) -> Decision:
+        """The decision in a signed envelope.
+
+        Raises:
+            Refused: REG021 the signature does not verify, REG022 it holds no decision.
+        """
+        return _decision(envelope, signer)
+
+    @staticmethod
+    def read_waiver(envelope: bytes, signer: PublicKey) -> Waiver:
+        """The waiver in a signed envelope.
+
+        Raises:
+            Refused: REG021 the signature does not verify, REG022 it holds no waiver, REG028 it cannot be accepted.
+        """
+        return _granted(envelope, signer)
+
     # Questions
 
     def list_nodes(self) -> Mapping[str, tuple[Release, ...]]:
@@ -338,13 +383,14 @@ class Registry:
         Raises:
             RequestError: REG008 not there, REG009 not a digest, REG023 the bytes are not those of the digest.
         """
-        path = self.blob_path(digest)
         try:
-            data = path.read_bytes()
-        except FileNotFoundError:
-            raise wrong(UNKNOWN_NAME, f"there is no blob {digest}") from None
+            data = self._store.blobs.read(digest)
+        except ValueError as error:
+            raise wrong(MALFORMED, str(error)) from None
         except OSError as error:
-            raise from_system(error, path) from error
+            raise from_system(error, self.folder) from error
+        if data is None:
+            raise wrong(UNKNOWN_NAME, f"there is no blob {digest}")
         if address(data) != digest:
             raise wrong(
                 BLOB_DIGEST, f"the bytes of blob {digest} were changed", fix="run `certify registry verify-log`"
@@ -352,15 +398,18 @@ class Registry:
         return data
 
     def blob_path(self, digest: str) -> Path:
-        """Where a blob lies if it is there.
+        """Where a blob lies if it is there, in a registry whose blobs are files.
 
         Raises:
-            RequestError: REG009, not a digest.
+            RequestError: REG009, not a digest; REG008, its blobs are no files.
         """
         try:
-            return self._store.blobs.path(digest)
+            found = self._store.blobs.file(digest)
         except ValueError as error:
             raise wrong(MALFORMED, str(error)) from None
+        if found is None:
+            raise wrong(UNKNOWN_NAME, f"the blob {digest} is no file here", fix="ask for its bytes")
+        return found
 
     def log(self, start: int = 0, stop: int | None = None) -> tuple[LogRecord, ...]:
         """The log's entries from `start` to before `stop`."""
@@ -408,6 +457,33 @@ class Registry:
                 raise wrong(UNKNOWN_NAME, f"the log has no entry {number}")
             return self._receipt(view, number)
 
+    def inclusion_proof(self, number: int, size: int) -> tuple[bytes, ...]:
+        """Proof that the log of `size` entries holds entry `number`; for `merkle.verify_inclusion`.
+
+        Raises:
+            RequestError: REG008, the log has never had such an entry at that size.
+        """
+        with self._store.read() as view:
+            if not 0 <= number < size <= view.size():
+                raise wrong(UNKNOWN_NAME, f"the log of {size} entries has no entry {number}")
+            return merkle.inclusion_proof(number, size, view.subtree)
+
+    def checkpoint_at(self, size: int) -> str:
+        """The signed checkpoint of an earlier size.
+
+        Raises:
+            RequestError: REG008, the log has not had that size.
+        """
+        with self._store.read() as view:
+            if not 0 < size <= view.size():
+                raise wrong(UNKNOWN_NAME, f"the log has not had {size} entries")
+            return view.checkpoint(size)
+
+    def raw_entries(self, start: int = 0, stop: int | None = None) -> tuple[tuple[int, bytes], ...]:
+        """The log's entries as they are stored, with their numbers."""
+        with self._store.read() as view:
+            return view.entries(start, stop)
+
     def consistency_proof(self, old: int, new: int) -> tuple[bytes, ...]:
         """Proof that the log of `new` entries begins with that of `old`; for `merkle.verify_consistency`.
 
@@ -432,6 +508,10 @@ class Registry:
         grown, made = tree.append(leaf)
         note = checkpoint.sign(Checkpoint(self._verifier.origin, grown.size, grown.root()), self._signing_key())
         view.append(size, node=entry.node, data=data, leaf=leaf, subtrees=made, note=note)
+        release = "" if isinstance(entry, WaiverGranted) else entry.release
+        view.add_event(
+            entry.at, entries.kind(entry), f"{entry.node}@{release}" if release else entry.node, _told(size, entry)
+        )
         return size
 
     def _demand_checkpoint(self, view: Reader, size: int, root: bytes) -> None:
@@ -470,7 +550,7 @@ class Registry:
             root=signed.root,
             proof=merkle.inclusion_proof(number, size, view.subtree),
             checkpoint=note,
-            report=self._store.blobs.path(report) if report else None,
+            report=self._store.blobs.file(report) if report else None,
             appended=appended,
         )
 
@@ -491,6 +571,18 @@ class Registry:
         if signer == published.signer or signed_by(self.blob(published.envelope), signer):
             message = f"{found.name} cannot be approved with key {signer.key_id}"
             raise Refused(reason(SELF_APPROVAL, message, because="the same key signed its evidence"))
+
+
+def _told(number: int, entry: Entry) -> dict[str, Any]:
+    """What those who follow are told of an entry."""
+    told: dict[str, Any] = {"entry": number, "signer": entry.signer.key_id}
+    match entry:
+        case Published():
+            return told | {"status": Status.CERTIFIED.value, "evidence": entry.evidence, "version": 1}
+        case Decided():
+            return told | {"status": entry.status.value, "evidence": entry.evidence, "version": entry.version + 1}
+        case WaiverGranted():
+            return told | {"code": entry.waiver.code}
 
 
 def _decision(envelope: bytes, signer: PublicKey) -> Decision:

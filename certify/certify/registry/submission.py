@@ -30,6 +30,7 @@ from certify.registry.errors import (
     SIGNATURE,
     STATEMENT,
     VERDICT,
+    Refused,
     reason,
 )
 from certify.registry.merkle import ProofError
@@ -164,6 +165,25 @@ class Receipt:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ProofError(f"not a receipt: {error!r}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A submission with which nothing is wrong on its own account; only `checked` makes one."""
+
+    submission: Submission
+
+
+def checked(submission: Submission) -> Checked:
+    """The submission, after every reason to refuse it on its own account has been looked for.
+
+    Raises:
+        Refused: REG020 to REG024 and REG029, with every reason.
+    """
+    found = problems(submission)
+    if found:
+        raise Refused(*found)
+    return Checked(submission)
 
 
 def problems(submission: Submission) -> tuple[Diagnostic, ...]:

@@ -24,7 +24,6 @@ from certify.policy.waivers import SignedWaiver
 from certify.registry import checkpoint, decisions, entries, merkle, waivers
 from certify.registry.checkpoint import CheckpointError, Verifier
 from certify.registry.decisions import Decision
-from certify.registry.disk import BlobFolder, Disk
 from certify.registry.entries import Decided, Entry, EntryError, Ledger, Published, Release, Status, WaiverGranted
 from certify.registry.envelopes import (
     EnvelopeError,
@@ -37,6 +36,7 @@ from certify.registry.envelopes import (
 )
 from certify.registry.errors import NOT_A_REGISTRY, from_system, wrong
 from certify.registry.merkle import Frontier
+from certify.registry.places import blobs_of, is_placed
 from certify.registry.raw import DamageError, RawStorage, Row, load
 from certify.registry.store import DATABASE
 from certify.registry.submission import ALLOWED
@@ -129,13 +129,13 @@ def verify_log(
     Raises:
         RequestError: REG001 the folder holds no registry; REG003, REG006, REG010 it cannot be read at present.
     """
-    if not (folder / DATABASE).is_file():
+    if not is_placed(folder):
         raise wrong(NOT_A_REGISTRY, f"there is no {DATABASE} in {folder}")
     try:
         raw = load(folder)
     except DamageError as error:
         return VerificationReport((_problem(DATABASE_DAMAGED, f"{folder / DATABASE} is damaged", because=str(error)),))
-    blobs = BlobFolder(folder, Disk())
+    blobs = blobs_of(folder)
     try:
         return _Verification(raw, blobs.read, verifier, None if trusted is None else frozenset(trusted)).report(
             remembered, blobs.digests()

@@ -1,0 +1,484 @@
+"""The storage's one view in SQL, whatever database runs it.
+
+Rules this module keeps:
+
+- `Reader` and `Writer` are all that the registry and the service know of their storage;
+- every statement here is understood by SQLite and PostgreSQL alike; a store adds only how transactions begin and end;
+- values are always parameters, never text within a statement;
+- blobs are brought to the disk in one pass, right before the transaction commits.
+"""
+
+# ruff: noqa: D102 - `Reader` and `Writer` say what the methods of `SqlView` promise
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from certify.registry.disk import Blobs, Disk
+from certify.registry.entries import Release, Status
+from certify.registry.errors import DAMAGED, Conflict, wrong
+from certify.registry.merkle import Subtree
+
+MANY: Final = 2**62
+"""More rows than there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Something that the service keeps: a user, a token, a submission.
+
+    Attributes:
+        kind: what it is.
+        id: which one; unique within its kind.
+        owner: whose it is; may be empty.
+        state: where it stands; may be empty.
+        version: how often it was changed, from 1; the counter that compare-and-swap goes by.
+        at: when it was last changed.
+        data: what is known of it, as JSON has it.
+    """
+
+    kind: str
+    id: str
+    owner: str = ""
+    state: str = ""
+    version: int = 0
+    at: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    def changed(self, at: str, *, state: str | None = None, **data: Any) -> Record:
+        """The record with some members of its data changed; storing it raises the version."""
+        return replace(self, at=at, state=self.state if state is None else state, data={**self.data, **data})
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change, for those who follow."""
+
+    number: int
+    at: str
+    kind: str
+    item: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """One line of the audit."""
+
+    number: int
+    at: str
+    who: str
+    action: str
+    item: str
+    outcome: str
+    reason: str
+    address: str
+
+
+class Reader(Protocol):
+    """One consistent view of the storage."""
+
+    def setting(self, name: str) -> str:
+        """A setting made at creation."""
+
+    def size(self) -> int:
+        """Number of log entries."""
+
+    def entries(self, start: int = 0, stop: int | None = None) -> tuple[tuple[int, bytes], ...]:
+        """Entries with their numbers, in order."""
+
+    def entries_of(self, node: str) -> tuple[tuple[int, bytes], ...]:
+        """The entries about one node, in order."""
+
+    def subtree(self, level: int, index: int) -> bytes:
+        """Hash of a complete subtree of the log's tree."""
+
+    def checkpoint(self, size: int) -> str:
+        """The signed checkpoint at a size."""
+
+    def release(self, node: str, release: str) -> Release | None:
+        """One release, if there is one."""
+
+    def releases(self, node: str | None = None) -> tuple[Release, ...]:
+        """All releases, or those of one node, in the order of publishing."""
+
+    def find_releases(
+        self, *, status: str = "", text: str = "", before: int = MANY, limit: int = 100
+    ) -> tuple[Release, ...]:
+        """Releases with a status, whose name holds a text, published before an entry; the newest first."""
+
+    def count_releases(self) -> dict[str, int]:
+        """Number of releases by status."""
+
+    def waivers(self, node: str | None = None) -> tuple[tuple[str, int], ...]:
+        """Id and entry number of each waiver, or of those for one node, in order."""
+
+    def knows_blob(self, digest: str) -> bool:
+        """Whether a log entry names the blob."""
+
+    def holds_blob(self, digest: str) -> bool:
+        """Whether a log entry names the blob, or it was uploaded to be named by one."""
+
+    def record(self, kind: str, identity: str) -> Record | None:
+        """One record, if there is one."""
+
+    def records(
+        self, kind: str, *, owner: str | None = None, state: str | None = None, after: str = "", limit: int = MANY
+    ) -> tuple[Record, ...]:
+        """Records of a kind by id, from behind `after`."""
+
+    def events(self, after: int, limit: int) -> tuple[Event, ...]:
+        """The changes with greater numbers, in order."""
+
+    def last_event(self) -> int:
+        """Number of the newest change; 0 when there was none."""
+
+    def audited(self, before: int = MANY, limit: int = 100, outcome: str = "") -> tuple[Audited, ...]:
+        """Lines of the audit, the newest first."""
+
+    def staged_bytes(self, owner: str) -> int:
+        """How many bytes somebody has uploaded that no log entry names yet."""
+
+
+class Writer(Reader, Protocol):
+    """A view that can be changed; all of it or nothing."""
+
+    def put_blobs(self, blobs: Mapping[str, bytes]) -> None:
+        """Store blobs by digest; those that are there already cost little."""
+
+    def stage_blob(self, digest: str, data: bytes, owner: str, at: str) -> None:
+        """Store a blob that a later log entry is to name."""
+
+    def unstage(self, before: str) -> tuple[str, ...]:
+        """Give up uploads from before a moment that no log entry names; their digests."""
+
+    def append(
+        self, number: int, *, node: str, data: bytes, leaf: bytes, subtrees: tuple[Subtree, ...], note: str
+    ) -> None:
+        """Add a log entry, what it adds to the tree, and the checkpoint that includes it."""
+
+    def add_release(self, release: Release) -> None:
+        """Enter a release that is not there."""
+
+    def swap_release(self, release: Release, expected: int) -> None:
+        """Replace a release if it is at version `expected`; raises `Conflict` otherwise."""
+
+    def add_waiver(self, identity: str, node: str, entry: int) -> None:
+        """Enter a waiver that is not there."""
+
+    def put_record(self, record: Record, expected: int) -> Record:
+        """Store a record if it is at version `expected`, 0 for one that is not there; raises `Conflict` otherwise."""
+
+    def drop_record(self, kind: str, identity: str) -> None:
+        """Remove a record if it is there."""
+
+    def add_event(self, at: str, kind: str, item: str, data: Mapping[str, Any]) -> None:
+        """Tell those who follow of a change."""
+
+    def add_audit(self, at: str, who: str, action: str, item: str, outcome: str, reason: str, address: str) -> None:
+        """Add a line to the audit."""
+
+
+class Answer(Protocol):
+    """What a statement leaves: both databases' cursors are such."""
+
+    @property
+    def rowcount(self) -> int:
+        """Number of rows changed."""
+
+    def fetchall(self) -> list[Any]:
+        """The rows found."""
+
+
+Run = Callable[[str, Sequence[Any]], Answer]
+
+TABLES: Final[Mapping[str, tuple[str, ...]]] = {
+    "settings": ("name", "value"),
+    "entries": ("number", "node", "leaf_hash", "data"),
+    "subtrees": ("level", "number", "hash"),
+    "checkpoints": ("size", "note"),
+    "blobs": ("digest", "size"),
+    "releases": ("node", "release", "subject", "evidence", "entry", "status", "version"),
+    "waivers": ("id", "node", "entry"),
+    "records": ("kind", "id", "owner", "state", "version", "at", "data"),
+    "staged": ("digest", "size", "owner", "at"),
+    "events": ("number", "at", "kind", "item", "data"),
+    "audit": ("number", "at", "who", "action", "item", "outcome", "reason", "address"),
+}
+"""Every table with its columns, in an order in which rows can be entered."""
+
+
+class SqlView:
+    """`Reader` and `Writer` on an open transaction."""
+
+    def __init__(self, run: Run, disk: Disk, blobs: Blobs) -> None:
+        self._run = run
+        self._disk = disk
+        self._blobs = blobs
+        self._pending: dict[str, bytes] = {}
+        self._fresh: set[str] = set()
+        self._numbers: dict[str, int] = {}
+        self.journal: list[Path] = []
+
+    # Reading
+
+    def _rows(self, statement: str, *values: Any) -> list[Any]:
+        return self._run(statement, values).fetchall()
+
+    def _value(self, statement: str, *values: Any) -> Any:
+        rows = self._rows(statement, *values)
+        if not rows:
+            raise wrong(DAMAGED, f"a row that the log must have is missing: {statement} with {values}")
+        return rows[0][0]
+
+    def setting(self, name: str) -> str:
+        return str(self._value("SELECT value FROM settings WHERE name = ?", name))
+
+    def size(self) -> int:
+        return int(self._value("SELECT coalesce(max(number) + 1, 0) FROM entries"))
+
+    def entries(self, start: int = 0, stop: int | None = None) -> tuple[tuple[int, bytes], ...]:
+        last = 2**63 - 1 if stop is None else stop - 1
+        statement = "SELECT number, data FROM entries WHERE number BETWEEN ? AND ? ORDER BY number"
+        return tuple(self._rows(statement, start, last))
+
+    def entries_of(self, node: str) -> tuple[tuple[int, bytes], ...]:
+        return tuple(self._rows("SELECT number, data FROM entries WHERE node = ? ORDER BY number", node))
+
+    def subtree(self, level: int, index: int) -> bytes:
+        if level == 0:
+            return bytes(self._value("SELECT leaf_hash FROM entries WHERE number = ?", index))
+        return bytes(self._value("SELECT hash FROM subtrees WHERE level = ? AND number = ?", level, index))
+
+    def checkpoint(self, size: int) -> str:
+        return str(self._value("SELECT note FROM checkpoints WHERE size = ?", size))
+
+    def release(self, node: str, release: str) -> Release | None:
+        rows = self._rows(f"{_SELECT_RELEASES} WHERE node = ? AND release = ?", node, release)
+        return _release(rows[0]) if rows else None
+
+    def releases(self, node: str | None = None) -> tuple[Release, ...]:
+        where, values = ("", ()) if node is None else ("WHERE node = ?", (node,))
+        return tuple(_release(row) for row in self._rows(f"{_SELECT_RELEASES} {where} ORDER BY entry", *values))
+
+    def find_releases(
+        self, *, status: str = "", text: str = "", before: int = MANY, limit: int = 100
+    ) -> tuple[Release, ...]:
+        where, values = ["entry < ?"], [before]
+        if status:
+            where.append("status = ?")
+            values.append(status)  # type: ignore[arg-type]  # parameters of one statement
+        if text:
+            where.append("lower(node || '@' || release) LIKE ? ESCAPE '!'")
+            values.append(f"%{_escaped(text.lower())}%")  # type: ignore[arg-type]  # likewise
+        statement = f"{_SELECT_RELEASES} WHERE {' AND '.join(where)} ORDER BY entry DESC LIMIT ?"
+        return tuple(_release(row) for row in self._rows(statement, *values, limit))
+
+    def count_releases(self) -> dict[str, int]:
+        return {status: int(n) for status, n in self._rows("SELECT status, count(*) FROM releases GROUP BY status")}
+
+    def waivers(self, node: str | None = None) -> tuple[tuple[str, int], ...]:
+        where, values = ("", ()) if node is None else ("WHERE node = ?", (node,))
+        return tuple(self._rows(f"SELECT id, entry FROM waivers {where} ORDER BY entry", *values))  # noqa: S608 - text of ours
+
+    def knows_blob(self, digest: str) -> bool:
+        return bool(self._rows("SELECT 1 FROM blobs WHERE digest = ?", digest))
+
+    def holds_blob(self, digest: str) -> bool:
+        return self.knows_blob(digest) or bool(self._rows("SELECT 1 FROM staged WHERE digest = ?", digest))
+
+    def record(self, kind: str, identity: str) -> Record | None:
+        rows = self._rows(f"{_SELECT_RECORDS} WHERE kind = ? AND id = ?", kind, identity)
+        return _record(rows[0]) if rows else None
+
+    def records(
+        self, kind: str, *, owner: str | None = None, state: str | None = None, after: str = "", limit: int = MANY
+    ) -> tuple[Record, ...]:
+        where, values = ["kind = ?", "id > ?"], [kind, after]
+        for column, value in (("owner", owner), ("state", state)):
+            if value is not None:
+                where.append(f"{column} = ?")
+                values.append(value)
+        statement = f"{_SELECT_RECORDS} WHERE {' AND '.join(where)} ORDER BY id LIMIT ?"
+        return tuple(_record(row) for row in self._rows(statement, *values, limit))
+
+    def events(self, after: int, limit: int) -> tuple[Event, ...]:
+        statement = "SELECT number, at, kind, item, data FROM events WHERE number > ? ORDER BY number LIMIT ?"
+        return tuple(
+            Event(number, at, kind, item, json.loads(data))
+            for number, at, kind, item, data in self._rows(statement, after, limit)
+        )
+
+    def last_event(self) -> int:
+        return int(self._value("SELECT coalesce(max(number), 0) FROM events"))
+
+    def audited(self, before: int = MANY, limit: int = 100, outcome: str = "") -> tuple[Audited, ...]:
+        where, values = ("AND outcome = ?", (outcome,)) if outcome else ("", ())
+        columns = ", ".join(TABLES["audit"])
+        statement = f"SELECT {columns} FROM audit WHERE number < ? {where} ORDER BY number DESC LIMIT ?"  # noqa: S608 - text of ours
+        return tuple(Audited(*row) for row in self._rows(statement, before, *values, limit))
+
+    def staged_bytes(self, owner: str) -> int:
+        return int(self._value("SELECT coalesce(sum(size), 0) FROM staged WHERE owner = ?", owner))
+
+    # Changing
+
+    def _change(self, statement: str, *values: Any) -> int:
+        self._disk.steps(" ".join(statement.split()[:3]).lower())
+        return self._run(statement, values).rowcount
+
+    def _next(self, table: str) -> int:
+        """The next number of a table that only grows: asked of the database once in a transaction."""
+        if table not in self._numbers:
+            self._numbers[table] = int(self._value(f"SELECT coalesce(max(number), 0) FROM {table}"))  # noqa: S608 - names of ours
+        self._numbers[table] += 1
+        return self._numbers[table]
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """A part that is undone alone when it raises."""
+        pending, numbers = dict(self._pending), dict(self._numbers)
+        self._run(f"SAVEPOINT {name}", ())
+        try:
+            yield
+        except BaseException:
+            self._run(f"ROLLBACK TO SAVEPOINT {name}", ())
+            self._run(f"RELEASE SAVEPOINT {name}", ())
+            self._pending, self._numbers = pending, numbers
+            raise
+        self._run(f"RELEASE SAVEPOINT {name}", ())
+
+    def flush(self) -> None:
+        """Bring the blobs to the disk; the last thing before the commit."""
+        if self._pending:
+            self.journal += self._blobs.put(self._pending, self._rests)
+            self._pending = {}
+
+    def _rests(self, digest: str) -> bool:
+        """Whether the blob was brought to the disk by an earlier transaction, as far as rows can tell."""
+        return digest not in self._fresh
+
+    def put_blobs(self, blobs: Mapping[str, bytes]) -> None:
+        for digest, data in blobs.items():
+            self._pending[digest] = data
+            if self.knows_blob(digest):
+                continue
+            if self.holds_blob(digest):
+                self._change("DELETE FROM staged WHERE digest = ?", digest)
+            else:
+                self._fresh.add(digest)
+            self._change("INSERT INTO blobs VALUES (?, ?)", digest, len(data))
+
+    def stage_blob(self, digest: str, data: bytes, owner: str, at: str) -> None:
+        if self.holds_blob(digest):
+            return
+        self._fresh.add(digest)
+        self._pending[digest] = data
+        self._change("INSERT INTO staged VALUES (?, ?, ?, ?)", digest, len(data), owner, at)
+
+    def unstage(self, before: str) -> tuple[str, ...]:
+        found = tuple(row[0] for row in self._rows("SELECT digest FROM staged WHERE at < ?", before))
+        for digest in found:
+            self._change("DELETE FROM staged WHERE digest = ?", digest)
+        return found
+
+    def append(
+        self, number: int, *, node: str, data: bytes, leaf: bytes, subtrees: tuple[Subtree, ...], note: str
+    ) -> None:
+        self._change("INSERT INTO entries VALUES (?, ?, ?, ?)", number, node, leaf, data)
+        for made in subtrees:
+            if made.level:
+                self._change("INSERT INTO subtrees VALUES (?, ?, ?)", made.level, made.index, made.hash)
+        self._change("INSERT INTO checkpoints VALUES (?, ?)", number + 1, note)
+
+    def add_release(self, release: Release) -> None:
+        r = release
+        values = (r.node, r.release, r.subject, r.evidence, r.entry, r.status.value, r.version)
+        self._change("INSERT INTO releases VALUES (?, ?, ?, ?, ?, ?, ?)", *values)
+
+    def swap_release(self, release: Release, expected: int) -> None:
+        changed = self._change(
+            "UPDATE releases SET status = ?, version = ? WHERE node = ? AND release = ? AND version = ?",
+            release.status.value,
+            release.version,
+            release.node,
+            release.release,
+            expected,
+        )
+        if not changed:
+            found = self.release(release.node, release.release)
+            raise Conflict(release.name, expected, found.version if found else 0)
+
+    def add_waiver(self, identity: str, node: str, entry: int) -> None:
+        self._change("INSERT INTO waivers VALUES (?, ?, ?)", identity, node, entry)
+
+    def put_record(self, record: Record, expected: int) -> Record:
+        stored = replace(record, version=expected + 1)
+        text = json.dumps(stored.data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        row = (stored.owner, stored.state, stored.version, stored.at, text)
+        if expected:
+            statement = (
+                "UPDATE records SET owner = ?, state = ?, version = ?, at = ?, data = ? "
+                "WHERE kind = ? AND id = ? AND version = ?"
+            )
+            changed = self._change(statement, *row, record.kind, record.id, expected)
+        else:
+            columns = "owner, state, version, at, data, kind, id"
+            statement = f"INSERT INTO records ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"  # noqa: S608 - names of ours
+            changed = self._change(statement, *row, record.kind, record.id)
+        if not changed:
+            found = self.record(record.kind, record.id)
+            raise Conflict(f"{record.kind} {record.id}", expected, found.version if found else 0)
+        return stored
+
+    def drop_record(self, kind: str, identity: str) -> None:
+        self._change("DELETE FROM records WHERE kind = ? AND id = ?", kind, identity)
+
+    def add_event(self, at: str, kind: str, item: str, data: Mapping[str, Any]) -> None:
+        text = json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        self._change("INSERT INTO events VALUES (?, ?, ?, ?, ?)", self._next("events"), at, kind, item, text)
+
+    def add_audit(self, at: str, who: str, action: str, item: str, outcome: str, reason: str, address: str) -> None:
+        row = (self._next("audit"), at, who, action, item, outcome, reason, address)
+        self._change("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *row)
+
+    # Copies
+
+    def rows(self, table: str) -> list[tuple[Any, ...]]:
+        """Every row of a table."""
+        columns = TABLES[table]
+        found = self._rows(f"SELECT {', '.join(columns)} FROM {table}")  # noqa: S608 - names of ours
+        return sorted(tuple(row) for row in found)
+
+    def enter(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Enter rows as they are."""
+        columns = TABLES[table]
+        marks = ", ".join("?" * len(columns))
+        for row in rows:
+            self._run(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", row)  # noqa: S608 - names of ours
+
+
+_SELECT_RELEASES: Final = "SELECT node, release, subject, evidence, entry, status, version FROM releases"
+_SELECT_RECORDS: Final = "SELECT kind, id, owner, state, version, at, data FROM records"
+
+
+def _escaped(text: str) -> str:
+    """The text for LIKE, in which nothing stands for something else."""
+    return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+
+
+def _release(row: Any) -> Release:
+    node, release, subject, evidence, entry, status, version = row
+    try:
+        return Release(node, release, subject, evidence, entry, Status(status), version)
+    except ValueError:
+        raise wrong(DAMAGED, f"{node}@{release} has no known status: {status!r}") from None
+
+
+def _record(row: Any) -> Record:
+    kind, identity, owner, state, version, at, data = row
+    return Record(kind, identity, owner, state, version, at, json.loads(data))

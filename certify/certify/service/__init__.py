@@ -1,0 +1,9 @@
+"""The registry's service: a thin rim of HTTP over the registry's core.
+
+- ``service``: `Service`, what every request has at hand; ``settings``: how it runs;
+- ``app``: the ASGI application; ``web``: requests and endpoints; ``api``: every address; ``openapi``: the document;
+- ``answers``, ``errors``: what refusals become; ``access``: who may do what; ``identity``: who is there;
+- ``desk``: threads between the event loop and the registry; ``drafts``: compare-and-swap and merging;
+- ``uploads``, ``bundles``: evidence in and out; ``events``: live changes; ``admission``: how much is taken on;
+- ``reading``: what pages and the API read; ``metrics``, ``logs``: what is measured and said.
+"""

@@ -1,0 +1,177 @@
+"""The desk between the event loop and the registry: reads in a few threads, writes in one.
+
+Rules this module keeps:
+
+- a registry is used by the one thread that opened it;
+- writes that wait together are one transaction: each is undone alone when it is refused, and none is acknowledged
+  before the commit has reached the disk;
+- whoever waits is told in the event loop; a waiter who has gone away changes nothing about what was written;
+- the number of waiting writes is bounded by the requests that were admitted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from certify.registry.registry import Registry
+from certify.times import Clock, system_clock
+
+T = TypeVar("T")
+Work = Callable[[Registry], Any]
+
+LARGEST_BATCH: Final = 128
+"""Writes in one transaction, at most: the last of them waits for all."""
+
+
+@dataclass(slots=True)
+class _Order:
+    """A write, and who waits for it."""
+
+    work: Work
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
+    result: Any = None
+    error: BaseException | None = None
+
+    def tell(self) -> None:
+        """In the event loop: hand out what came of it."""
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)
+
+
+class Desk:
+    """Asynchronous use of one registry.
+
+    Args:
+        folder: the registry's folder.
+        clock: the registry's clock.
+        readers: threads that read.
+    """
+
+    def __init__(self, folder: Path, *, clock: Clock = system_clock, readers: int = 4) -> None:
+        self.folder = folder
+        self.clock = clock
+        self._local = threading.local()
+        self._opened: list[Registry] = []
+        self._lock = threading.Lock()
+        self._readers = ThreadPoolExecutor(readers, "certify-read")
+        self._orders: queue.SimpleQueue[_Order | None] = queue.SimpleQueue()
+        self._writer = threading.Thread(target=self._serve, name="certify-write", daemon=True)
+        self._started = False
+        self.committed: list[Callable[[], None]] = []
+        """Called in the writer's thread after each commit."""
+        self.batches = 0
+        self.writes = 0
+
+    def start(self) -> None:
+        """Begin to take writes."""
+        if not self._started:
+            self._started = True
+            self._writer.start()
+
+    def stop(self) -> None:
+        """Finish what was ordered, and let go of the registry."""
+        if self._started:
+            self._orders.put(None)
+            self._writer.join()
+        self._readers.shutdown(wait=True)
+        self._started = False
+
+    @property
+    def waiting(self) -> int:
+        """Writes that nobody has begun."""
+        return self._orders.qsize()
+
+    async def read(self, work: Callable[[Registry], T]) -> T:
+        """Do the work in a reader's thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
+
+    async def write(self, work: Callable[[Registry], T]) -> T:
+        """Do the work in the writer's thread; when this returns, it is on the disk."""
+        loop = asyncio.get_running_loop()
+        order = _Order(work, loop, loop.create_future())
+        self._orders.put(order)
+        return await order.future  # type: ignore[no-any-return]  # what the work gave
+
+    def _read(self, work: Callable[[Registry], T]) -> T:
+        return work(self._registry())
+
+    def _registry(self) -> Registry:
+        """This thread's registry."""
+        found: Registry | None = getattr(self._local, "registry", None)
+        if found is None:
+            found = Registry.open(self.folder, clock=self.clock, shared=True)
+            self._local.registry = found
+            with self._lock:
+                self._opened.append(found)
+        return found
+
+    def close(self) -> None:
+        """Close every thread's registry; after `stop`."""
+        with self._lock:
+            for registry in self._opened:
+                registry.close()
+            self._opened.clear()
+
+    def _serve(self) -> None:
+        going = True
+        while going:
+            orders = [self._orders.get()]
+            while len(orders) < LARGEST_BATCH and orders[-1] is not None:
+                try:
+                    orders.append(self._orders.get_nowait())
+                except queue.Empty:
+                    break
+            going = orders[-1] is not None
+            found = [order for order in orders if order is not None]
+            if found:
+                self._carry_out(found)
+
+    def _carry_out(self, orders: list[_Order]) -> None:
+        try:
+            registry = self._registry()
+            with registry.store.batch():
+                for order in orders:
+                    try:
+                        order.result = order.work(registry)
+                    except Exception as error:
+                        order.error = error
+        except BaseException as error:
+            # Nothing was written: whoever was told nothing yet is told why.
+            for order in orders:
+                order.error = error
+            self._forget()
+        else:
+            self.batches += 1
+            self.writes += len(orders)
+            for each in self.committed:
+                each()
+        for loop in {order.loop for order in orders}:
+            mine = [order for order in orders if order.loop is loop]
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_tell, mine)
+
+    def _forget(self) -> None:
+        """Open the registry anew next time: a lost connection to a database is of no further use."""
+        found: Registry | None = getattr(self._local, "registry", None)
+        if found is not None:
+            self._local.registry = None
+            with self._lock:
+                self._opened.remove(found)
+            found.close()
+
+
+def _tell(orders: list[_Order]) -> None:
+    for order in orders:
+        order.tell()
