@@ -974,3 +974,52 @@ def sound_without_relation(env: Environment) -> None:
     """`Quot.sound` without the premise that the elements are related."""
     wrong = pi(NAT, lambda x: pi(NAT, lambda y: eq(NAT, x, y)))
     _axiom(env, Axiom("Quot.sound", (), wrong))
+
+
+# attacks --------------------------------------------------------------------------------------------------------------
+
+
+def phantom(env: Environment) -> None:
+    """`inductive Phantom (n : Nat) (A : Type) | mk (a : A)`: a parameter that no field uses."""
+    made = pi(NAT, lambda n: pi(TYPE, lambda x: arrow(x, a(c("Phantom"), n, x))))
+    induct(env, spec("Phantom", arrow(NAT, TYPE, TYPE), ("mk", made), params=2))
+
+
+@bad("LEAN210")
+def nested_at_an_ill_typed_parameter(env: Environment) -> None:
+    """`T | mk : Phantom True T → T`: a parameter that disappears with the nesting is checked all the same."""
+    phantom(env)
+    induct(env, spec("T", TYPE, ("mk", arrow(a(c("Phantom"), TRUE, c("T")), c("T")))))
+
+
+@bad("LEAN206")
+def nested_at_too_few_levels(env: Environment) -> None:
+    """`T | mk : List.{} T → T`: an occurrence inside a family without its universe levels."""
+    induct(env, spec("T", TYPE, ("mk", arrow(ex.app(ex.const("List", []), c("T")), c("T")))))
+
+
+@bad("LEAN210")
+def nested_at_another_level(env: Environment) -> None:
+    """`T : Type | mk : List.{2} T → T`: an occurrence inside a family of another universe."""
+    two = levels.numeral(2)
+    induct(env, spec("T", TYPE, ("mk", arrow(ex.app(ex.const("List", [two]), c("T")), c("T")))))
+
+
+def strings_of(env: Environment, maker: str, number: int) -> None:
+    """`def String.ofList (_ : List Char) : String := String.wrap number`, under the name given."""
+    value = fun(a(c("List", levels.ZERO), c("Char")), lambda _: a(c("String.wrap"), ex.nat(number)))
+    define(env, maker, arrow(a(c("List", levels.ZERO), c("Char")), c("String")), value)
+
+
+@bad("LEAN213")
+def string_literals_change_their_meaning(env: Environment) -> None:
+    """`"x"` is `String.ofList ['x']`; a `String.mk` declared later does not give it another value."""
+    induct(env, spec("Char", TYPE, ("mk", arrow(NAT, c("Char")))))
+    define(env, "Char.ofNat", arrow(NAT, c("Char")), c("Char.mk"))
+    induct(env, spec("String", TYPE, ("wrap", arrow(NAT, c("String")))))
+    strings_of(env, "String.ofList", 0)
+    first = a(c("String.wrap"), ex.nat(0))
+    prove(env, "before", eq(c("String"), ex.string("x"), first), refl(c("String"), first))
+    strings_of(env, "String.mk", 1)
+    second = a(c("String.wrap"), ex.nat(1))
+    prove(env, "after", eq(c("String"), ex.string("x"), second), refl(c("String"), second))

@@ -6,15 +6,16 @@ from collections.abc import Callable
 
 import pytest
 
+from certify_spec.diagnostics import Place
 from certify_verifier.lean import exprs as ex
-from certify_verifier.lean import levels, literals
-from certify_verifier.lean.environment import Environment, Inductive, Recursor
+from certify_verifier.lean import levels, literals, verdict_name
+from certify_verifier.lean.environment import Axiom, Definition, Environment, Inductive, Recursor, Theorem
 from certify_verifier.lean.errors import Exhausted, Refused
 from certify_verifier.lean.inductive import InductiveSpec, TypeSpec
 from certify_verifier.lean.infer import Checker
 from certify_verifier.lean.kernel import declare_claim
 from certify_verifier.lean.reduce import Budget
-from certify_verifier.lean.session import run_deep
+from certify_verifier.lean.session import Session, run_deep
 from certify_verifier.lean.terms import abstract, instantiate, same
 from quality.lean_bad import claim_of
 from quality.lean_world import (
@@ -487,3 +488,51 @@ def test_a_group_with_a_name_twice_leaves_nothing_behind() -> None:
         return set(env.constants) == before
 
     assert run_deep(work)
+
+
+def test_axioms_behind_a_string_literal_are_reported() -> None:
+    """Soundness: what a literal stands for counts as used: a proof of `False` hidden in a character is found."""
+
+    def judge() -> list[str]:
+        session = Session("attack")
+        session.environment = world()
+        place = Place("attack")
+        falsity, nat, string = c("False"), c("Nat"), c("String")
+        chars = a(c("List", levels.ZERO), c("Char"))
+        session.check(Axiom("cheat", (), falsity), place)
+        session.check(spec("Char", TYPE, ("mk", arrow(nat, falsity, c("Char")))), place)
+        made = fun(nat, lambda n: a(c("Char.mk"), n, c("cheat")))
+        session.check(Definition("Char.ofNat", (), arrow(nat, c("Char")), made, 1), place)
+        session.check(spec("String", TYPE, ("mk", arrow(chars, string))), place)
+        first = fun(
+            chars,
+            lambda xs: a(
+                c("List.rec", levels.ZERO, levels.ZERO),
+                c("Char"),
+                fun(chars, lambda _: c("True")),
+                c("True.intro"),
+                fun(c("Char"), lambda _: fun(chars, lambda _: fun(c("True"), lambda h: h))),
+                xs,
+            ),
+        )
+        proof = a(c("String.rec", levels.ZERO), fun(string, lambda _: c("True")), first, ex.string("x"))
+        entry = session.check(Theorem("truth", (), c("True"), proof), place)
+        return [verdict_name(entry.verdict), *entry.axioms]
+
+    assert run_deep(judge) == ["rejected", "cheat"]
+
+
+def test_a_second_try_takes_no_axiom_back() -> None:
+    """Soundness: declaring a name again, in vain, does not make what rests on it look free of axioms."""
+
+    def judge() -> list[tuple[str, ...]]:
+        session = Session("attack")
+        session.environment = world()
+        place = Place("attack")
+        session.check(Axiom("cheat", (), FALSE), place)
+        session.check(Theorem("foo", (), FALSE, c("cheat")), place)
+        session.check(Theorem("foo", (), TRUE, c("True.intro")), place)
+        entry = session.check(Theorem("bar", (), FALSE, c("foo")), place)
+        return [(verdict_name(entry.verdict), *entry.axioms)]
+
+    assert run_deep(judge) == [("rejected", "cheat")]

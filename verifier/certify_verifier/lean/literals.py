@@ -3,7 +3,8 @@
 Rules this module keeps:
 
 - a literal `n` is `Nat.zero` or `Nat.succ` of the literal below it;
-- a string literal is `String.mk` (older releases) or `String.ofList` (newer ones) of the list of its characters;
+- a string literal is the list of its characters under `String.mk` where that is the constructor of `String` (older
+  releases), under `String.ofList` otherwise (newer ones); which of them never changes once `String` is declared;
 - a function computes on literals directly only after `equations` of it were proved by computation with free
   variables; the equations determine it on all numbers, so the fast answer is the slow one;
 - a result beyond `MAX_BITS` ends the check undecided.
@@ -17,7 +18,7 @@ from typing import Final
 
 from certify_verifier.lean import exprs as ex
 from certify_verifier.lean import rules
-from certify_verifier.lean.environment import Constant, Constructor, Environment
+from certify_verifier.lean.environment import Constant, Constructor, Environment, Inductive
 from certify_verifier.lean.errors import Exhausted, Refused
 from certify_verifier.lean.exprs import App, Const, Expr, NatLit, StrLit
 from certify_verifier.lean.levels import ZERO
@@ -98,11 +99,11 @@ def string_maker(environment: Environment) -> Name:
         Refused: it is missing or has another type.
     """
     wanted = ex.pi("data", ex.app(ex.const("List", [ZERO]), ex.const("Char")), ex.const("String"))
-    for name in ("String.mk", "String.ofList"):
-        constant = environment.constants.get(name)
-        if constant is not None and not constant.levels and _same_arrow(constant.type, wanted):
-            break
-    else:
+    string_type = environment.constants.get("String")
+    by_constructor = isinstance(string_type, Inductive) and string_type.constructors == ("String.mk",)
+    name = "String.mk" if by_constructor else "String.ofList"
+    constant = environment.constants.get(name)
+    if constant is None or constant.levels or not _same_arrow(constant.type, wanted):
         raise Refused(rules.LITERAL, "a string literal needs `String` and its function from lists of characters")
     expected = {
         "List.nil": ("List", 0),

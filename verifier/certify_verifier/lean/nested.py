@@ -4,6 +4,7 @@ Rules this module keeps (the Lean 4 reference, "Nested Inductive Types"):
 
 - an occurrence of the group inside `J D…`, with `J` an earlier inductive family and `D…` its parameters, is replaced
   by an auxiliary type with the constructors of `J` at `D…`; the group so made is checked like any mutual group;
+- the constructors are well typed as they are written, parameters `D…` that no field uses included;
 - the parameters `D…` do not depend on local variables;
 - afterwards the auxiliary types are put back to what they stand for, and their recursors are named `rec_1`, `rec_2`, ….
 """
@@ -15,10 +16,19 @@ from dataclasses import dataclass, replace
 
 from certify_verifier.lean import exprs as ex
 from certify_verifier.lean import levels, rules
-from certify_verifier.lean.environment import Constant, Constructor, Environment, Inductive, Recursor, RecursorRule
+from certify_verifier.lean.environment import (
+    Axiom,
+    Constant,
+    Constructor,
+    Environment,
+    Inductive,
+    Recursor,
+    RecursorRule,
+)
 from certify_verifier.lean.errors import Refused
 from certify_verifier.lean.exprs import App, Const, Expr, Lam, Local, Pi
 from certify_verifier.lean.inductive import InductiveSpec, TypeSpec, build_flat
+from certify_verifier.lean.infer import Checker
 from certify_verifier.lean.names import Name, child
 from certify_verifier.lean.reduce import Budget
 from certify_verifier.lean.terms import instantiate, lambdas, mentions, products, same, substitute_levels
@@ -37,9 +47,10 @@ class _Auxiliary:
 class _Flattening:
     """Replaces nested occurrences, type by type, until none is left."""
 
-    def __init__(self, spec: InductiveSpec, environment: Environment) -> None:
+    def __init__(self, spec: InductiveSpec, environment: Environment, budget: Budget) -> None:
         self.spec = spec
         self.environment = environment
+        self.budget = budget
         self.own_levels = [levels.param(name) for name in spec.levels]
         self.types: list[TypeSpec] = list(spec.types)
         self.auxiliaries: list[_Auxiliary] = []
@@ -100,6 +111,8 @@ class _Flattening:
 
     def _add_auxiliaries(self, family: Inductive, head: Const, params: list[Expr]) -> _Auxiliary:
         """Auxiliary types for the whole mutual group of `family`; gives the one for `family` itself."""
+        if not self.auxiliaries:
+            self._check_as_written()
         wanted = None
         for member_name in family.group:
             member = self.environment.constants[member_name]
@@ -117,6 +130,18 @@ class _Flattening:
             self.types.append(TypeSpec(name, self._at_parameters(member, head, params), constructors))
         assert wanted is not None, "a type is a member of its group"
         return wanted
+
+    def _check_as_written(self) -> None:
+        """Refuse constructors that are ill typed before anything stands for a part of them."""
+        environment = self.environment.copy()
+        for type_ in self.spec.types:
+            Checker(environment, self.budget).universe_of(type_.type)
+        for type_ in self.spec.types:
+            environment.add(Axiom(type_.name, self.spec.levels, type_.type))
+        checker = Checker(environment, self.budget)
+        for type_ in self.spec.types:
+            for _, constructor in type_.constructors:
+                checker.universe_of(constructor)
 
     def _at_parameters(self, constant: Constant, head: Const, params: list[Expr]) -> Expr:
         """The constant's type with its own parameters put in, over the parameters of the group."""
@@ -195,7 +220,7 @@ def build(spec: InductiveSpec, environment: Environment, budget: Budget) -> list
     """
     if not spec.types:
         raise Refused(rules.EMPTY_INDUCTIVE, "an inductive declaration has no type")
-    flattening = _Flattening(spec, environment)
+    flattening = _Flattening(spec, environment, budget)
     flat = flattening.run()
     made = build_flat(flat, environment.copy(), budget)
     if not flattening.auxiliaries:

@@ -157,7 +157,7 @@ class Session:
             verdict = Declined(f"`{names[0]}`: {INSIDE} ({type(defect).__name__}: {defect})")
         self.steps += budget.taken
         for name in names:
-            self._rests_on[name] = found
+            self._rests_on[name] = self._rests_on.get(name, frozenset()) | found  # a second try takes nothing back
             if not isinstance(verdict, Accepted):
                 self._failed.setdefault(name, verdict)
         entry = Entry(

@@ -10,12 +10,15 @@ Rules this module keeps:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
 
 from certify_verifier.lean import exprs as ex
 from certify_verifier.lean import levels
-from certify_verifier.lean.exprs import App, Binder, Binding, BVar, Const, Expr, Lam, Let, Local, Pi, Proj, Sort
+from certify_verifier.lean.exprs import App, Binder, Binding, BVar, Const, Expr, Lam, Let, Local, Pi, Proj, Sort, StrLit
 from certify_verifier.lean.levels import Level
 from certify_verifier.lean.names import Name
+
+_IN_STRINGS: Final = ("String", "String.mk", "String.ofList", "Char", "Char.ofNat", "List.nil", "List.cons")
 
 
 def instantiate(body: Expr, values: Sequence[Expr]) -> Expr:
@@ -207,12 +210,17 @@ def children(e: Expr) -> tuple[Expr, ...]:
 
 
 def constants(e: Expr) -> Iterator[Name]:
-    """The name of every constant and every projected structure in the term, repeats possible."""
+    """The name of every constant and every projected structure in the term, repeats possible.
+
+    A string literal counts as what it stands for, since the term may compute with that.
+    """
     for part in subterms(e):
         if isinstance(part, Const):
             yield part.name
         elif isinstance(part, Proj):
             yield part.type_name
+        elif isinstance(part, StrLit):
+            yield from _IN_STRINGS
 
 
 def mentions(e: Expr, names: frozenset[Name]) -> bool:
