@@ -19,14 +19,17 @@ import jinja2
 
 from certify_codegen import rules
 from certify_codegen.certificate import Certificate, digest, sealed
+from certify_codegen.fusion import Layer, Signature, bounds, frame, setting_up
 from certify_codegen.machine import machine_text
 from certify_codegen.patterns import CONVENTIONS, FAILURES, Convention
+from certify_codegen.printer import INDENT, WIDTH
 from certify_codegen.projection import Projection, project
 from certify_codegen.reading import UnreadableError
 from certify_codegen.validation import Candidate, equalities
 from certify_spec import model as m
 from certify_spec.diagnostics import Diagnostic, Place, RequestError
 
+_BRACKETS: Final = re.compile(r"( *)([^#\"(]*\()(.*)(\)[^()]*)")
 COMMON: Final = "_common.py"
 PACKAGE: Final = "__init__.py"
 
@@ -58,11 +61,13 @@ class Module:
         convention: how its machine is used.
         projection: the machine behind it.
         text: the module, certificate included.
+        equality: the digest of what is to be shown of the text.
     """
 
     convention: Convention
     projection: Projection
     text: str
+    equality: str
 
     @property
     def file(self) -> str:
@@ -104,17 +109,89 @@ def module(proved: Proved, options: Options) -> Module:
         specification=specification,
         machine=machine_text(projection, convention.base),
     )
-    file = f"{convention.template}.py"
+    equality = _equality(Candidate(f"{convention.template}.py", body, projection))
     certificate = Certificate(
         machine=specification.name,
         spec=digest(specification.text),
         templates=templates_digest(),
         generator=generator_digest(),
         proof=proved.proof,
-        equality=_equality(Candidate(file, body, projection)),
+        equality=equality,
         flavour=flavour(options),
     )
-    return Module(convention, projection, sealed(certificate, body))
+    return Module(convention, projection, sealed(certificate, body), equality)
+
+
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """A function to fuse.
+
+    Attributes:
+        layers: outermost first, in an order that is safe.
+        shape: its signature.
+        imports: import statements that its annotations need.
+    """
+
+    layers: tuple[Layer, ...]
+    shape: Signature
+    imports: tuple[str, ...] = ()
+
+
+def fused_file(fused: Fused, modules: Iterable[Module], proofs: Mapping[str, str]) -> tuple[str, str]:
+    """The file of a fused function, and its text.
+
+    Args:
+        fused: the function.
+        modules: the modules of its layers, at least.
+        proofs: by machine, the digest of its proof.
+
+    Raises:
+        RequestError: a layer has no module, or the frame does not compile.
+    """
+    known = {each.convention.machine: each for each in modules}
+    missing = [layer.machine for layer in fused.layers if layer.machine not in known]
+    if missing:
+        message = f"the specification of `{missing[0]}` is not among those that are generated"
+        raise RequestError(Diagnostic(rules.BAD_FUSION, message, fix="name it as well"))
+    names = [layer.name for layer in fused.layers]
+    demands = []
+    if "retry" in names:
+        demands.append("if retry._key_argument is not None:")
+        demands.append('    raise ValueError("a fused retry hands on no idempotency key: use the layers one by one")')
+    if "timeout" in names:
+        demands.append("if timeout._abandon:")
+        demands.append('    raise ValueError("a timeout that leaves work running cannot be fused")')
+    shape = fused.shape
+    protocol = "".join(part.capitalize() for part in shape.name.split("_")) or "Function"
+    body = render(
+        "_fused.py.j2",
+        layers=fused.layers,
+        shape=shape,
+        prefix="async " if shape.asynchronous else "",
+        protocol=protocol,
+        imports=[*fused.imports, *sorted(f"from .{layer.template} import {layer.kind}" for layer in fused.layers)],
+        bounds=bounds(fused.layers),
+        demands=demands,
+        prepared=setting_up(fused.layers),
+        body=frame(fused.layers, shape),
+    )
+    file = f"fused_{shape.name}.py"
+    try:
+        compile(body, file, "exec")
+    except SyntaxError as problem:
+        message = f"the fused function does not compile: {problem.msg}"
+        raise RequestError(Diagnostic(rules.BAD_FUSION, message, Place(file, problem.lineno or 0))) from None
+    machines = [known[layer.machine] for layer in fused.layers]
+    certificate = Certificate(
+        machine=" ".join(each.convention.machine for each in machines),
+        spec=digest("".join(each.projection.specification.text for each in machines)),
+        templates=templates_digest(),
+        generator=generator_digest(),
+        proof=digest("".join(proofs[each.convention.machine] for each in machines)),
+        equality=digest("".join(each.equality for each in machines)),
+        flavour=f"{','.join(names)}: {shape.text}",
+    )
+    return file, sealed(certificate, body)
 
 
 def _equality(candidate: Candidate) -> str:
@@ -184,7 +261,7 @@ def tidied(text: str) -> str:
     """Text with imports from one module joined and in order, and with the blank lines that Python's style asks for."""
     text = re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
     text = re.sub(r"\n{4,}", "\n\n\n", text)
-    lines = text.splitlines()
+    lines = [part for line in text.splitlines() for part in _folded(line)]
     imports = [i for i, line in enumerate(lines) if line.startswith("from collections.abc import ")]
     if len(imports) > 1:
         names = sorted({name for i in imports for name in lines[i].partition(" import ")[2].split(", ")})
@@ -192,6 +269,15 @@ def tidied(text: str) -> str:
         for i in reversed(imports[1:]):
             del lines[i]
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _folded(line: str) -> list[str]:
+    """A line that is too long, with what stands in its outermost brackets on a line of its own."""
+    found = _BRACKETS.fullmatch(line)
+    if len(line) <= WIDTH or found is None:
+        return [line]
+    indent, head, inside, tail = found.groups()
+    return [f"{indent}{head}", f"{indent}{INDENT}{inside}", f"{indent}{tail}"]
 
 
 def _files(folder: str, ending: str) -> list[tuple[str, str]]:

@@ -254,6 +254,15 @@ def generate(
         bool, typer.Option("--check", help="Write nothing: refuse what is stale, edited or missing.")
     ] = False,
     sync_only: Annotated[bool, typer.Option("--sync-only", help="Serve plain functions only.")] = False,
+    fuse: Annotated[
+        str, typer.Option("--fuse", metavar="LAYERS", help="Also one frame for these layers, outermost first.")
+    ] = "",
+    signature: Annotated[
+        str, typer.Option("--signature", help="Of the fused function: `async fetch(user: int) -> bytes`.")
+    ] = "",
+    imports: Annotated[
+        list[str] | None, typer.Option("--import", help="An import statement that the signature needs.")
+    ] = None,
     solver: Annotated[str, typer.Option("--solver", help="z3, cvc5 or both.")] = "z3",
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, max=256, help="Worker processes.")] = None,
     limit: Annotated[float, typer.Option("--limit", min=0.01, max=3600, help="Seconds for each question.")] = 10.0,
@@ -264,9 +273,9 @@ def generate(
     """Generate Python from proved specifications, shown equal to them; or check what was generated."""
     from certify.cli import generating
 
-    options = generating.Options(
-        tuple(specs), out, check, not sync_only, solver, jobs, limit, budget, not no_cache, as_json
-    )
+    proving = (solver, jobs, limit, budget, not no_cache)
+    fused = (fuse, signature, tuple(imports or ()))
+    options = generating.Options(tuple(specs), out, check, not sync_only, *proving, *fused, as_json)
     return generating.run(options)
 
 

@@ -20,8 +20,8 @@ from certify.cli.status import Status
 from certify.specs.engine import Ledger, Pool, Silent, Verified, examine
 from certify.specs.explain import Standing, counted
 from certify.specs.proof import proof_digest
-from certify_codegen import certificate, generate, rules
-from certify_codegen.generate import PACKAGE, Module, Proved
+from certify_codegen import certificate, fusion, generate, rules
+from certify_codegen.generate import PACKAGE, Fused, Module, Proved
 from certify_codegen.validation import validate
 from certify_spec import model as m
 from certify_spec.diagnostics import Diagnostic, Note, Place, RequestError
@@ -41,6 +41,9 @@ class Options:
         check: whether to compare instead of writing.
         asynchronous: whether coroutine functions are served.
         solver, jobs, limit, budget, keeps: as for `verify`.
+        fuse: layers, outermost first, joined by commas; empty to fuse nothing.
+        signature: of the fused function.
+        imports: import statements for its annotations.
         as_json: whether one JSON document is wanted.
     """
 
@@ -53,6 +56,9 @@ class Options:
     limit: float = 10.0
     budget: float = 600.0
     keeps: bool = True
+    fuse: str = ""
+    signature: str = ""
+    imports: tuple[str, ...] = ()
     as_json: bool = False
 
 
@@ -67,6 +73,11 @@ def run(options: Options) -> Status:
     specifications = _load(options.specifications)
     for specification in specifications:
         generate.convention_of(specification)
+    fused = _fused(options)
+    if fused is not None:
+        unsafe = fusion.unsafe(fused.layers)
+        if unsafe:
+            return _refuse(output, _Refusal(unsafe, Status.REFUSED))
     chosen = generate.Options(asynchronous=options.asynchronous)
     ledger = Ledger(verifying.cache_folder() if options.keeps else None)
     with Pool(options.jobs or os.cpu_count() or 1, budget=options.budget) as pool:
@@ -78,6 +89,9 @@ def run(options: Options) -> Status:
     if refused is not None:
         return _refuse(output, refused)
     files = generate.package(modules, chosen, proofs)
+    if fused is not None:
+        name, text = generate.fused_file(fused, modules, proofs)
+        files[name] = text
     if options.check:
         return _compare(options, output, files)
     return _write(options, output, files, modules)
@@ -102,6 +116,29 @@ def _require_folder(folder: Path) -> None:
         raise RequestError(
             Diagnostic(rules.NOT_OURS, "this is no folder", Place(str(folder)), fix=rules.NOT_OURS.advice)
         )
+
+
+def _fused(options: Options) -> Fused | None:
+    """What is to be fused, if anything.
+
+    Raises:
+        RequestError: the layers, the signature or an import are wrong.
+    """
+    if not options.fuse:
+        if options.signature or options.imports:
+            fix = "add `--fuse retry,breaker,bulkhead`, or leave the signature away"
+            raise RequestError(Diagnostic(rules.BAD_FUSION, "a signature without layers", fix=fix))
+        return None
+    layers = fusion.layers([name.strip() for name in options.fuse.split(",")])
+    shape = fusion.signature(options.signature or "call(*args: Any, **kwargs: Any) -> Any")
+    if shape.asynchronous and not options.asynchronous:
+        fix = "leave `--sync-only` away, or fuse a plain function"
+        raise RequestError(Diagnostic(rules.BAD_FUSION, "an asynchronous signature with `--sync-only`", fix=fix))
+    wrong = [line for line in options.imports if not fusion.is_import(line)]
+    if wrong:
+        fix = "write it so: `from decimal import Decimal`"
+        raise RequestError(Diagnostic(rules.BAD_FUSION, f"`{wrong[0]}` is no import statement", fix=fix))
+    return Fused(layers, shape, options.imports)
 
 
 def _load(named: Sequence[Path]) -> tuple[m.Specification, ...]:
@@ -245,7 +282,12 @@ def _write(options: Options, output: Output, files: Mapping[str, str], modules: 
         return _refuse(output, _Refusal(tuple(wrong), Status.REFUSED))
     write_all(options.folder, own)
     rows = [(str(options.folder / each.file), each.convention.machine, each.convention.exports[0]) for each in modules]
-    output.table(("file", "machine", "class"), rows)
+    rows += [
+        (str(options.folder / name), options.fuse, name[:-3].replace("fused", "fuse"))
+        for name in own
+        if name.startswith("fused_")
+    ]
+    output.table(("file", "made of", "gives"), rows)
     if PACKAGE not in own:
         output.say(f"{options.folder / PACKAGE} is yours and stays as it is", "dim")
     output.data({"status": 0, "folder": str(options.folder), "files": sorted(own)})

@@ -1,0 +1,377 @@
+"""What generated code costs on the success path, beside hand-written code and a bare call, in one run.
+
+The hand-written references are what a careful author would write for one function with one argument: no lock on the
+success path, errors counted, permits given back; neither a queue nor a retry budget, which the generated code has. Each
+number is the least of many rounds of processor time, the variants taking turns, so that a noisy neighbour disturbs all
+of them alike. `overhead` is the time beyond the bare call.
+
+    python bench/generated_code.py [--rounds N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import functools
+import gc
+import importlib
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import tracemalloc
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from certify_codegen import fusion
+from certify_codegen.generate import Fused, Module, Options, Proved, fused_file, module, package
+from certify_codegen.patterns import CONVENTIONS
+from certify_spec.loader import Loader, shipped
+
+LOOPS = 2_000
+Plain = Callable[[int], int]
+Async = Callable[[int], Coroutine[Any, Any, int]]
+
+
+# --- by hand ---------------------------------------------------------------------------------------------------------
+
+
+class HandBreaker:
+    """A careful breaker: closed calls take no lock, and an outcome counts only in the era of its call."""
+
+    def __init__(self) -> None:
+        self.era: int | None = 0
+        self.failures = 0
+        self.lock = threading.Lock()
+
+    def failed(self, era: int) -> None:  # noqa: D102
+        with self.lock:
+            if era == self.era:
+                self.failures += 1
+                self.era = None if self.failures >= 5 else era
+
+    def succeeded(self, era: int) -> None:  # noqa: D102
+        with self.lock:
+            if era == self.era:
+                self.failures = 0
+
+    def around(self, fn: Plain) -> Plain:  # noqa: D102
+        def guarded(x: int) -> int:
+            era = self.era
+            if era is None:
+                raise RuntimeError("open")
+            try:
+                result = fn(x)
+            except Exception:
+                self.failed(era)
+                raise
+            if self.failures:
+                self.succeeded(era)
+            return result
+
+        return guarded
+
+    def around_any(self, fn: Callable[..., Any]) -> Callable[..., Any]:  # noqa: D102
+        @functools.wraps(fn)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            era = self.era
+            if era is None:
+                raise RuntimeError("open")
+            try:
+                result = fn(*args, **kwargs)
+            except Exception:
+                self.failed(era)
+                raise
+            if self.failures:
+                self.succeeded(era)
+            return result
+
+        return guarded
+
+    def around_async(self, fn: Async) -> Async:  # noqa: D102
+        async def guarded(x: int) -> int:
+            era = self.era
+            if era is None:
+                raise RuntimeError("open")
+            try:
+                result = await fn(x)
+            except Exception:
+                self.failed(era)
+                raise
+            if self.failures:
+                self.succeeded(era)
+            return result
+
+        return guarded
+
+    def around_any_async(self, fn: Callable[..., Awaitable[Any]]) -> Callable[..., Coroutine[Any, Any, Any]]:  # noqa: D102
+        @functools.wraps(fn)
+        async def guarded(*args: Any, **kwargs: Any) -> Any:
+            era = self.era
+            if era is None:
+                raise RuntimeError("open")
+            try:
+                result = await fn(*args, **kwargs)
+            except Exception:
+                self.failed(era)
+                raise
+            if self.failures:
+                self.succeeded(era)
+            return result
+
+        return guarded
+
+
+def hand_fused(fn: Plain) -> Plain:
+    """Retry, breaker and bulkhead by hand, in one frame."""
+    breaker, permits = HandBreaker(), [None] * 10
+    take, give = permits.pop, permits.append
+
+    def call(x: int) -> int:
+        for attempt in (1, 2, 3):
+            era = breaker.era
+            if era is None:
+                raise RuntimeError("open")
+            try:
+                take()
+            except IndexError:
+                raise RuntimeError("full") from None
+            try:
+                result = fn(x)
+            except Exception:
+                breaker.failed(era)
+                if attempt == 3:
+                    raise
+            else:
+                if breaker.failures:
+                    breaker.succeeded(era)
+                return result
+            finally:
+                give(None)
+            time.sleep(0.1)
+        raise AssertionError
+
+    return call
+
+
+def hand_fused_async(fn: Async) -> Async:
+    """The same for coroutine functions."""
+    breaker, permits = HandBreaker(), [None] * 10
+    take, give = permits.pop, permits.append
+
+    async def call(x: int) -> int:
+        for attempt in (1, 2, 3):
+            era = breaker.era
+            if era is None:
+                raise RuntimeError("open")
+            try:
+                take()
+            except IndexError:
+                raise RuntimeError("full") from None
+            try:
+                result = await fn(x)
+            except Exception:
+                breaker.failed(era)
+                if attempt == 3:
+                    raise
+            else:
+                if breaker.failures:
+                    breaker.succeeded(era)
+                return result
+            finally:
+                give(None)
+            await asyncio.sleep(0.1)
+        raise AssertionError
+
+    return call
+
+
+# --- generated -------------------------------------------------------------------------------------------------------
+
+
+def generated(folder: Path) -> Any:
+    """The shipped patterns, generated and imported, with frames fused for one argument."""
+    loader = Loader()
+    specifications = [loader.load(path) for path in shipped() if path.parent.name == "patterns"]
+    options = Options()
+    modules: list[Module] = [module(Proved(s, ""), options) for s in specifications if s.name in CONVENTIONS]
+    proofs = {each.convention.machine: "" for each in modules}
+    files = package(modules, options, proofs)
+    for order, name in (("retry,breaker,bulkhead", "three"), ("breaker", "one")):
+        for prefix, ending in (("", ""), ("async ", "_async")):
+            layers = fusion.layers(order.split(","))
+            shape = fusion.signature(f"{prefix}{name}{ending}(x: int) -> int")
+            file, text = fused_file(Fused(layers, shape), modules, proofs)
+            files[file] = text
+    (folder / "resilience_bench").mkdir()
+    for name, text in files.items():
+        (folder / "resilience_bench" / name).write_text(text, encoding="utf-8")
+    sys.path.insert(0, str(folder))
+    found = importlib.import_module("resilience_bench")
+    for name in ("three", "three_async", "one", "one_async"):
+        importlib.import_module(f"resilience_bench.fused_{name}")
+    return found
+
+
+def backend(x: int) -> int:
+    return x
+
+
+async def backend_async(x: int) -> int:
+    return x
+
+
+def three(package: Any) -> dict[str, Any]:
+    return {
+        "retry": package.Retry(idempotent=True),
+        "breaker": package.CircuitBreaker(),
+        "bulkhead": package.Bulkhead(capacity=10),
+    }
+
+
+def plain(package: Any) -> dict[str, Plain]:
+    layers = three(package)
+    return {
+        "bare call": backend,
+        "breaker, by hand, one argument": HandBreaker().around(backend),
+        "breaker, fused, one argument": package.fused_one.fuse_one(backend, breaker=package.CircuitBreaker()),
+        "breaker, by hand, any arguments": HandBreaker().around_any(backend),
+        "breaker, decorator": package.CircuitBreaker()(backend),
+        "retry, decorator": package.Retry(idempotent=True)(backend),
+        "bulkhead, decorator": package.Bulkhead(capacity=10)(backend),
+        "rate limiter, decorator": package.RateLimiter(rate=1e9, burst=1 << 30)(backend),
+        "timeout, decorator": package.Timeout(10.0)(backend),
+        "three layers, by hand, fused": hand_fused(backend),
+        "three layers, fused": package.fused_three.fuse_three(backend, **layers),
+        "three layers, decorators": layers["retry"](layers["breaker"](layers["bulkhead"](backend))),
+    }
+
+
+def asynchronous(package: Any) -> dict[str, Async]:
+    layers = three(package)
+    return {
+        "bare call": backend_async,
+        "breaker, by hand, one argument": HandBreaker().around_async(backend_async),
+        "breaker, fused, one argument": package.fused_one_async.fuse_one_async(
+            backend_async, breaker=package.CircuitBreaker()
+        ),
+        "breaker, by hand, any arguments": HandBreaker().around_any_async(backend_async),
+        "breaker, decorator": package.CircuitBreaker()(backend_async),
+        "retry, decorator": package.Retry(idempotent=True)(backend_async),
+        "bulkhead, decorator": package.Bulkhead(capacity=10)(backend_async),
+        "three layers, by hand, fused": hand_fused_async(backend_async),
+        "three layers, fused": package.fused_three_async.fuse_three_async(backend_async, **layers),
+        "three layers, decorators": layers["retry"](layers["breaker"](layers["bulkhead"](backend_async))),
+    }
+
+
+# --- measuring -------------------------------------------------------------------------------------------------------
+
+RATIOS = (
+    ("breaker, fused, one argument", "breaker, by hand, one argument", 1.2),
+    ("breaker, decorator", "breaker, by hand, any arguments", 1.2),
+    ("three layers, fused", "three layers, by hand, fused", 1.3),
+)
+
+
+def once(fn: Plain) -> float:
+    begin = time.thread_time_ns()
+    for x in range(LOOPS):
+        fn(x)
+    return (time.thread_time_ns() - begin) / LOOPS
+
+
+async def once_async(fn: Async) -> float:
+    begin = time.thread_time_ns()
+    for x in range(LOOPS):
+        await fn(x)
+    return (time.thread_time_ns() - begin) / LOOPS
+
+
+def least(variants: dict[str, Any], measure: Callable[[Any], float], rounds: int) -> dict[str, float]:
+    best = dict.fromkeys(variants, float("inf"))
+    gc.disable()
+    for _ in range(rounds):
+        for name, fn in variants.items():
+            best[name] = min(best[name], measure(fn))
+    gc.enable()
+    return best
+
+
+def show(title: str, best: dict[str, float]) -> None:
+    bare = best["bare call"]
+    print(f"\n{title}, ns a call\n  {'':<34}{'total':>8}{'overhead':>10}")
+    for name, total in best.items():
+        print(f"  {name:<34}{total:8.0f}{total - bare:10.0f}")
+    for ours, theirs, target in RATIOS:
+        whole = best[ours] / best[theirs]
+        over = (best[ours] - bare) / (best[theirs] - bare)
+        print(f"  {ours} / {theirs}: total {whole:.2f}, overhead {over:.2f} (target {target})")
+
+
+def contended(variants: dict[str, Plain], threads: int) -> None:
+    """Calls per second of all threads together."""
+    print(f"\n{threads} threads at once, million calls a second, all together")
+    for name in ("bare call", "breaker, by hand, any arguments", "breaker, decorator", "three layers, fused"):
+        fn = variants[name]
+        begin = time.perf_counter()
+        workers = [threading.Thread(target=lambda fn=fn: [once(fn) for _ in range(20)]) for _ in range(threads)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        print(f"  {name:<34}{threads * 20 * LOOPS / (time.perf_counter() - begin) / 1e6:8.2f}")
+
+
+def memory(package: Any) -> None:
+    print("\nmemory of an instance, bytes")
+    makers = {
+        "CircuitBreaker": package.CircuitBreaker,
+        "Retry": lambda: package.Retry(idempotent=True),
+        "Bulkhead": package.Bulkhead,
+        "Timeout": lambda: package.Timeout(1.0),
+        "RateLimiter": lambda: package.RateLimiter(rate=1.0),
+    }
+    for name, make in makers.items():
+        make()
+        tracemalloc.start()
+        kept = [make() for _ in range(200)]
+        size = tracemalloc.get_traced_memory()[0] / len(kept)
+        tracemalloc.stop()
+        print(f"  {name:<34}{size:8.0f}")
+
+
+def importing(folder: Path) -> None:
+    print("\nimport, ms, the least of five, in a fresh interpreter")
+    for name in ("threading, functools, typing, enum", "resilience_bench", "asyncio"):
+        what = name.replace(" ", "")
+        code = f"import time; t = time.perf_counter(); import {what}; print((time.perf_counter() - t) * 1e3)"
+        times = [
+            float(subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, check=True).stdout)
+            for _ in range(5)
+        ]
+        print(f"  {name:<34}{min(times):8.1f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=300)
+    rounds = parser.parse_args().rounds
+    with tempfile.TemporaryDirectory() as name:
+        package = generated(Path(name))
+        print(f"CPython {sys.version.split()[0]}, {rounds} rounds of {LOOPS} calls, the least of each")
+        variants = plain(package)
+        show("plain functions", least(variants, once, rounds))
+        show(
+            "coroutine functions",
+            least(asynchronous(package), lambda fn: asyncio.run(once_async(fn)), rounds),
+        )
+        contended(variants, 8)
+        memory(package)
+        importing(Path(name))
+
+
+if __name__ == "__main__":
+    main()
