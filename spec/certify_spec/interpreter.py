@@ -183,13 +183,16 @@ class Interpreter:
         return all(self.evaluator.holds(formula.formula, Surroundings()) for formula in formulas)
 
 
-def worlds(specification: m.Specification, instance: m.Instance | None = None, size: int = 2) -> Iterator[World]:
+def worlds(
+    specification: m.Specification, instance: m.Instance | None = None, size: int = 2, tries: int = MAX_TRIES
+) -> Iterator[World]:
     """Every finite world of an instance in which the assumptions and axioms hold.
 
     Args:
         specification: the specification.
         instance: sizes and values; what it leaves open is tried.
         size: the size of sorts that no instance sets.
+        tries: how many assignments to try at most.
 
     Raises:
         RequestError: there are too many values to try.
@@ -205,7 +208,9 @@ def worlds(specification: m.Specification, instance: m.Instance | None = None, s
     }
     formulas = [f.formula for f in specification.of_kind(m.Kind.ASSUME, m.Kind.AXIOM)]
     given = _given(specification, evaluator, instance)
-    for functions in _solutions(specification, evaluator, kinds, formulas, {}, given=given, as_state=False):
+    for functions in _solutions(
+        specification, evaluator, kinds, formulas, {}, given=given, as_state=False, limit=tries
+    ):
         yield World(sizes, functions, ranges)
 
 
@@ -238,6 +243,7 @@ def _solutions(
     *,
     as_state: bool,
     given: Mapping[str, tuple[Value, ...]] | None = None,
+    limit: int = MAX_TRIES,
 ) -> Iterator[dict[str, Value]]:
     """Every assignment of values to names that satisfies the formulas, each formula tested as soon as it can be."""
     names = list(kinds)
@@ -264,7 +270,7 @@ def _solutions(
             pool: Iterable[Value] = (given or {}).get(name) or evaluator.values_of(kinds[name])
             for value in pool:
                 tries += 1
-                require(tries <= MAX_TRIES)
+                require(tries <= limit)
                 values[name] = value
                 if holds(values, position + 1):
                     yield from extend(values, position + 1)

@@ -55,7 +55,7 @@ class Loader:
         return self._loaded[path]
 
     def _read(self, path: Path) -> tuple[m.Specification | None, tuple[Diagnostic, ...]]:
-        shown = self._shown(path)
+        shown = self.shown(path)
         text = _text(path, shown)
         if isinstance(text, Diagnostic):
             return None, (text,)
@@ -76,7 +76,8 @@ class Loader:
         broken = any(diagnostic.severity is Severity.ERROR for diagnostic in every)
         return None if broken else specification, every
 
-    def _shown(self, path: Path) -> str:
+    def shown(self, path: Path) -> str:
+        """How diagnostics name a file."""
         return str(path.relative_to(self._folder)) if path.is_relative_to(self._folder) else str(path)
 
 

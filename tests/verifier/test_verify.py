@@ -292,7 +292,7 @@ action add when size(s) < 2 { s := insert(s, n); n := n + 1 }
 action drop(x: Int) when x in s { s := remove(s, x) }
 invariant two : size(s) <= 2
 invariant one : size(s) <= 1
-invariant three : 3 not in s or size(s) != 1
+invariant three : 2 not in s or size(s) != 1
 """
     found = report(text, solvers, Settings(steps=9))
     assert isinstance(finding(found, "two").verdict, Proved)

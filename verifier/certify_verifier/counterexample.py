@@ -21,7 +21,7 @@ from certify_spec.values import Table, Value, shown
 from certify_verifier import terms as t
 from certify_verifier.encoding import Surroundings as SymbolicSurroundings
 from certify_verifier.encoding import Symbolic, SymbolicMap
-from certify_verifier.obligation import Frame, Obligation, Purpose, Universe
+from certify_verifier.obligation import Frame, Obligation, Purpose, Universe, frame_of
 from certify_verifier.search import Decoder, DisagreementError, Goal, world_of
 from certify_verifier.verdict import NotInductive, Refuted, Verdict
 
@@ -34,7 +34,7 @@ def explain(
     Raises:
         DisagreementError: the interpreter does not confirm it.
     """
-    frame = Frame(specification, universe)
+    frame = frame_of(specification, universe)
     decoder = Decoder(frame, model)
     world = world_of(frame, decoder, universe.sizes or {})
     if obligation.purpose is Purpose.LAW:
@@ -105,14 +105,12 @@ def _function(table: Table) -> Any:
 
 def impossible(specification: m.Specification, goal: Goal) -> Obligation:
     """That the invariants exclude a goal."""
-    frame = Frame(specification)
-    state = frame.encoder.state("s.")
-    parts = [*frame.assumed(), *frame.invariants(state)]
+    frame = frame_of(specification)
+    parts = [*frame.known]
     if goal.action:
-        action = specification.actions[goal.action]
-        parts.append(frame.guard(action, state, frame.arguments(action)))
+        parts.append(frame.step(specification.actions[goal.action]).guard)
     if goal.state is not None:
-        parts.append(frame.encoder.formula(goal.state, SymbolicSurroundings(state)))
+        parts.append(frame.encoder.formula(goal.state, SymbolicSurroundings(frame.state)))
     return Obligation(goal.name, Purpose.IMPLIED, goal.action, "(never)", frame.text(parts))
 
 

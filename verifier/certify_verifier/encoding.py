@@ -6,13 +6,15 @@ Rules this module keeps:
 - a map is a function from keys to values, however deep: `Map[A, B -> V]` is a function of two arguments, never an array
   of arrays;
 - records, enums with content, maps and sets fall apart into functions with scalar results, which every solver reads;
-- a set is its membership and its size; both change together. In a finite universe the size is the exact sum.
+- a set is its membership and its size; both change together. In a finite universe the size is the exact sum;
+- what a long run makes of a map or set is remembered key by key: each step reads the one before several times.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import count, product
 from typing import Any, assert_never, cast
 
@@ -307,10 +309,10 @@ class Encoder:
                 contents = {c: self.choice(condition, v, b.contents[c]) for c, v in a.contents.items()}
                 return SymbolicEnum(t.ite(condition, a.tag, b.tag), contents)
             case (SymbolicMap(), SymbolicMap()):
-                return SymbolicMap(lambda keys: self.choice(condition, a.at(keys), b.at(keys)))
+                return SymbolicMap(cache(lambda keys: self.choice(condition, a.at(keys), b.at(keys))))
             case (SymbolicSet(), SymbolicSet()):
                 size = t.ite(condition, a.size, b.size)
-                return SymbolicSet(lambda keys: t.ite(condition, a.has(keys), b.has(keys)), size)
+                return SymbolicSet(cache(lambda keys: t.ite(condition, a.has(keys), b.has(keys))), size)
             case _:
                 raise AssertionError("both arms of a choice have one type")
 
@@ -518,7 +520,7 @@ class Encoder:
                 result = self.choice(same, value, result)
             return result
 
-        return SymbolicMap(at)
+        return SymbolicMap(cache(at))
 
     def _everywhere(self, e: m.Everywhere, around: Surroundings) -> Symbolic:
         value = self.value(e.value, around)
@@ -558,6 +560,7 @@ class Encoder:
         held, element = self._set(e.set, around), self.flat(self.value(e.element, around))
         kind = substitute(e.element.type, around.types)
 
+        @cache
         def has(asked: tuple[Term, ...]) -> Term:
             same = t.and_(*(t.equal(a, b) for a, b in zip(asked, element, strict=True)))
             return t.ite(same, t.truth(present), held.has(asked))

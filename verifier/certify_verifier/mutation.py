@@ -22,7 +22,7 @@ from certify_spec.datatypes import BOOL, DURATION, INT
 from certify_spec.diagnostics import Place
 from certify_spec.interpreter import Trace
 from certify_verifier import terms as t
-from certify_verifier.obligation import Frame, Obligation, Purpose, Universe
+from certify_verifier.obligation import ANY_SIZE, Obligation, Purpose, Universe, frame_of
 from certify_verifier.search import Goal, Unrolling, shortest
 from certify_verifier.solving import Question, Solvers, Status
 from certify_verifier.verify import Claim, Session, Settings, claims, finite_sizes
@@ -251,14 +251,10 @@ class _Judge:
 
     def _killed_by(self, claim: Claim, mutant: Mutant) -> Fate:
         settings = self._session.settings
-        concerned = [
-            position
-            for position, obligation in enumerate(claim.build(mutant.specification, Universe()))
-            if obligation.action in ("", mutant.action) and obligation.purpose is not Purpose.START
-        ]
         doubtful = False
-        for position in concerned:
-            obligation = claim.build(mutant.specification, Universe())[position]
+        for position, obligation in enumerate(claim.build(mutant.specification, ANY_SIZE)):
+            if obligation.action not in ("", mutant.action) or obligation.purpose is Purpose.START:
+                continue
             if self._session.is_unsatisfiable(obligation, settings.quick, solver="z3") is Status.UNSAT:
                 continue
             if self._fails_somewhere(claim, mutant, position):
@@ -282,8 +278,8 @@ class _Judge:
 
     def _is_equivalent(self, mutant: Mutant) -> bool:
         """Whether the mutant does the same as the machine wherever the invariants hold."""
-        frame = Frame(self._specification)
-        state = frame.encoder.state("s.")
+        frame = frame_of(self._specification)
+        state = frame.state
         before, changed = (s.actions[mutant.action] for s in (self._specification, mutant.specification))
         arguments = frame.arguments(before)
         guards = frame.guard(before, state, arguments), frame.guard(changed, state, arguments)
@@ -291,7 +287,7 @@ class _Judge:
         variables = self._specification.variables
         same = t.and_(*(frame.encoder.equal(v.type, after[0][n], after[1][n]) for n, v in variables.items()))
         claim = t.and_(t.equal(*guards), t.implies(guards[0], same))
-        text = frame.text([*frame.assumed(), *frame.invariants(state), t.not_(claim)])
+        text = frame.text([*frame.known, t.not_(claim)])
         obligation = Obligation(mutant.change, Purpose.IMPLIED, mutant.action, "", text)
         return self._session.is_unsatisfiable(obligation, self._session.settings.slow, solver="z3") is Status.UNSAT
 

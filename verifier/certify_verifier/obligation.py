@@ -10,9 +10,13 @@ Rules this module keeps:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
+from threading import Lock
+from typing import Final
 
 from certify_spec import analysis
 from certify_spec import model as m
@@ -34,7 +38,7 @@ class Purpose(Enum):
     REFINES = "is a step of the abstract machine"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Obligation:
     """One claim to prove.
 
@@ -43,16 +47,21 @@ class Obligation:
         purpose: what it shows.
         action: the action that it speaks of, or nothing.
         detail: which part of the claim, where there are several.
-        text: SMT-LIB; the claim holds if its assertions are unsatisfiable.
+        written: its text, or what writes it when it is first needed.
     """
 
     claim: str
     purpose: Purpose
     action: str
     detail: str
-    text: str
+    written: str | Callable[[], str]
 
-    @property
+    @cached_property
+    def text(self) -> str:
+        """SMT-LIB; the claim holds if its assertions are unsatisfiable."""
+        return self.written if isinstance(self.written, str) else self.written()
+
+    @cached_property
     def digest(self) -> str:
         """The obligation's name: a digest of its text."""
         return hashlib.blake2b(self.text.encode(), digest_size=16).hexdigest()
@@ -84,6 +93,23 @@ class Universe:
 ANY_SIZE = Universe()
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step from any state.
+
+    Attributes:
+        arguments: of the action.
+        guard: that it can happen.
+        after: the state after it.
+        facts: what is known of finite sets after it.
+    """
+
+    arguments: Mapping[str, Symbolic]
+    guard: Term
+    after: Mapping[str, Symbolic]
+    facts: tuple[Term, ...]
+
+
 class Frame:
     """What every obligation of a specification is made from: one encoder and what may be assumed.
 
@@ -96,6 +122,28 @@ class Frame:
         self.specification = specification
         self.universe = universe
         self.encoder = Encoder(specification, universe.sizes)
+        self._steps: dict[str, Step] = {}
+
+    @cached_property
+    def state(self) -> dict[str, Symbolic]:
+        """Any state."""
+        return self.encoder.state("s.")
+
+    @cached_property
+    def known(self) -> tuple[Term, ...]:
+        """What may be assumed of `state`: the assumptions, and what is proved of every reachable state."""
+        return (*self.assumed(), *self.invariants(self.state))
+
+    def step(self, action: m.Action) -> Step:
+        """Any step of an action from `state`."""
+        found = self._steps.get(action.name)
+        if found is None:
+            arguments = self.arguments(action)
+            after = self.after(action, self.state, arguments)
+            guard = self.guard(action, self.state, arguments)
+            found = Step(arguments, guard, after, tuple(self.set_facts(after)))
+            self._steps[action.name] = found
+        return found
 
     def set_facts(self, state: State) -> list[Term]:
         """What is known of finite sets, in a state."""
@@ -155,62 +203,78 @@ class Frame:
         return t.script(kept, self.encoder.enumerations)
 
 
+_FRAMES: Final[OrderedDict[tuple[object, ...], Frame]] = OrderedDict()
+_MOST_FRAMES: Final = 16
+_FINDING: Final = Lock()
+
+
+def frame_of(specification: m.Specification, universe: Universe = ANY_SIZE) -> Frame:
+    """The frame of a specification in a universe: one for all obligations, so that what they share is encoded once."""
+    sizes = None if universe.sizes is None else tuple(sorted(universe.sizes.items()))
+    key = (id(specification), sizes, universe.least)  # a kept frame keeps its specification, and with it the identity
+    with _FINDING:
+        frame = _FRAMES.pop(key, None) or Frame(specification, universe)
+        _FRAMES[key] = frame
+        while len(_FRAMES) > _MOST_FRAMES:
+            _FRAMES.popitem(last=False)
+        return frame
+
+
 def obligations_of(
     specification: m.Specification, formula: m.Formula, universe: Universe = ANY_SIZE
 ) -> tuple[Obligation, ...]:
     """What is to be proved for a formula to hold in all reachable states."""
+    frame = frame_of(specification, universe)
     if formula.kind is m.Kind.ALWAYS:
-        return (_implied(specification, formula, universe),)
+        return (_implied(frame, formula),)
     read = analysis.variables_read(formula.formula, specification.definitions, specification.actions)
     kept = (a for a in specification.actions.values() if read & a.updates.keys())
-    return (
-        _at_the_start(specification, formula, universe),
-        *(_kept(specification, formula, action, universe) for action in kept),
-    )
+    return (_at_the_start(frame, formula), *(_kept(frame, formula, action) for action in kept))
 
 
-def _implied(specification: m.Specification, formula: m.Formula, universe: Universe) -> Obligation:
-    frame = Frame(specification, universe)
-    state = frame.encoder.state("s.")
-    claim = frame.encoder.formula(formula.formula, Surroundings(state))
-    text = frame.text([*frame.assumed(), *frame.invariants(state), t.not_(claim)])
-    return Obligation(formula.name, Purpose.IMPLIED, "", "", text)
+def _implied(frame: Frame, formula: m.Formula) -> Obligation:
+    def written() -> str:
+        claim = frame.encoder.formula(formula.formula, Surroundings(frame.state))
+        return frame.text([*frame.known, t.not_(claim)])
+
+    return Obligation(formula.name, Purpose.IMPLIED, "", "", written)
 
 
-def _at_the_start(specification: m.Specification, formula: m.Formula, universe: Universe) -> Obligation:
-    frame = Frame(specification, universe)
-    state = frame.initial_state()
-    claim = frame.encoder.formula(formula.formula, Surroundings(state))
-    given = [*frame.assumed(), *frame.formulas((m.Kind.INIT,), state), *frame.set_facts(state)]
-    return Obligation(formula.name, Purpose.START, "", "", frame.text([*given, t.not_(claim)]))
+def _at_the_start(frame: Frame, formula: m.Formula) -> Obligation:
+    def written() -> str:
+        state = frame.initial_state()
+        claim = frame.encoder.formula(formula.formula, Surroundings(state))
+        given = [*frame.assumed(), *frame.formulas((m.Kind.INIT,), state), *frame.set_facts(state)]
+        return frame.text([*given, t.not_(claim)])
+
+    return Obligation(formula.name, Purpose.START, "", "", written)
 
 
-def _kept(specification: m.Specification, formula: m.Formula, action: m.Action, universe: Universe) -> Obligation:
-    frame = Frame(specification, universe)
-    state = frame.encoder.state("s.")
-    arguments = frame.arguments(action)
-    after = frame.after(action, state, arguments)
-    claim = frame.encoder.formula(formula.formula, Surroundings(after))
-    given = [*frame.assumed(), *frame.invariants(state), frame.guard(action, state, arguments)]
-    text = frame.text([*given, *frame.set_facts(after), t.not_(claim)])
-    return Obligation(formula.name, Purpose.KEPT, action.name, "", text)
+def _kept(frame: Frame, formula: m.Formula, action: m.Action) -> Obligation:
+    def written() -> str:
+        step = frame.step(action)
+        claim = frame.encoder.formula(formula.formula, Surroundings(step.after))
+        return frame.text([*frame.known, step.guard, *step.facts, t.not_(claim)])
+
+    return Obligation(formula.name, Purpose.KEPT, action.name, "", written)
 
 
 def step_obligations(
     specification: m.Specification, step: m.StepProperty, universe: Universe = ANY_SIZE
 ) -> tuple[Obligation, ...]:
     """What is to be proved for a step property: for each action that it speaks of."""
-    made: list[Obligation] = []
-    for action, names in actions_of(specification, step):
-        frame = Frame(specification, universe)
-        state = frame.encoder.state("s.")
-        arguments = frame.arguments(action)
-        after = frame.after(action, state, arguments)
-        claim = frame.encoder.formula(step.formula, Surroundings(state, after, renamed(names, arguments)))
-        given = [*frame.assumed(), *frame.invariants(state), frame.guard(action, state, arguments)]
-        text = frame.text([*given, *frame.set_facts(after), t.not_(claim)])
-        made.append(Obligation(step.name, Purpose.STEP, action.name, "", text))
-    return tuple(made)
+    frame = frame_of(specification, universe)
+    return tuple(_of_step(frame, step, action, names) for action, names in actions_of(specification, step))
+
+
+def _of_step(frame: Frame, claimed: m.StepProperty, action: m.Action, names: Sequence[str]) -> Obligation:
+    def written() -> str:
+        step = frame.step(action)
+        around = Surroundings(frame.state, step.after, renamed(names, step.arguments))
+        claim = frame.encoder.formula(claimed.formula, around)
+        return frame.text([*frame.known, step.guard, *step.facts, t.not_(claim)])
+
+    return Obligation(claimed.name, Purpose.STEP, action.name, "", written)
 
 
 def actions_of(specification: m.Specification, step: m.StepProperty) -> Iterator[tuple[m.Action, tuple[str, ...]]]:
@@ -241,17 +305,20 @@ def law_premise_obligation(
 def _of_values(
     specification: m.Specification, law: m.Law, formula: m.Expression, universe: Universe, *, wanted: bool
 ) -> Obligation:
-    frame = Frame(specification, universe)
-    bound: dict[str, Symbolic | SymbolicFunction] = {}
-    for name, kind in law.parameters:
-        bound[name] = (
-            _unknown_function(frame.encoder, kind, f"f.{name}")
-            if isinstance(kind, FunctionType)
-            else frame.encoder.unknown(kind, f"a.{name}")
-        )
-    found = frame.encoder.formula(formula, Surroundings(bound=bound))
-    text = frame.text([*frame.assumed(), found if wanted else t.not_(found)])
-    return Obligation(law.name, Purpose.LAW, "", "", text)
+    frame = frame_of(specification, universe)
+
+    def written() -> str:
+        bound: dict[str, Symbolic | SymbolicFunction] = {}
+        for name, kind in law.parameters:
+            bound[name] = (
+                _unknown_function(frame.encoder, kind, f"f.{name}")
+                if isinstance(kind, FunctionType)
+                else frame.encoder.unknown(kind, f"a.{name}")
+            )
+        found = frame.encoder.formula(formula, Surroundings(bound=bound))
+        return frame.text([*frame.assumed(), found if wanted else t.not_(found)])
+
+    return Obligation(law.name, Purpose.LAW, "", "", written)
 
 
 def _unknown_function(encoder: Encoder, kind: FunctionType, name: str) -> SymbolicFunction:

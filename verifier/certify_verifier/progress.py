@@ -13,14 +13,15 @@ Rules this module keeps:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from certify_spec import analysis
 from certify_spec import model as m
 from certify_spec.datatypes import Type
 from certify_verifier import terms as t
 from certify_verifier.encoding import State, Surroundings, Symbolic
-from certify_verifier.obligation import ANY_SIZE, Frame, Obligation, Purpose, Universe
+from certify_verifier.obligation import ANY_SIZE, Frame, Obligation, Purpose, Universe, frame_of
 from certify_verifier.terms import Term
 
 
@@ -56,37 +57,37 @@ def progress_obligations(
     """What is to be proved for a progress property."""
     if isinstance(progress.argument, m.Chain):
         return tuple(_chained(specification, progress, progress.argument, universe))
-    ranking = progress.argument
-
-    def ranked() -> _Ranked:
-        return _Ranked(specification, progress, ranking, universe)
-
+    ranked = _Ranked(frame_of(specification, universe), progress, progress.argument)
     return (
-        ranked().enters(),
-        ranked().is_bounded(),
-        ranked().is_enabled(),
-        *(ranked().never_grows(action) for action in specification.actions.values()),
-        *(ranked().falls(helpful) for helpful in ranking.helpful),
+        ranked.enters(),
+        ranked.is_bounded(),
+        ranked.is_enabled(),
+        *(ranked.never_grows(action) for action in specification.actions.values()),
+        *(ranked.falls(helpful) for helpful in progress.argument.helpful),
     )
 
 
-class _Ranked:
-    """One obligation of a ranking in the making: a state in which `via` holds and the goal does not."""
+Asked = tuple[Sequence[Term], Term]
+"""What is given, and what is to follow from it."""
 
-    def __init__(
-        self, specification: m.Specification, progress: m.Progress, ranking: m.Ranking, universe: Universe
-    ) -> None:
-        self._specification = specification
+
+class _Ranked:
+    """The obligations of a ranking: about a state in which `via` holds and the goal does not."""
+
+    def __init__(self, frame: Frame, progress: m.Progress, ranking: m.Ranking) -> None:
+        self._specification = frame.specification
         self._progress = progress
         self._ranking = ranking
-        self._frame = Frame(specification, universe)
-        self._state = self._frame.encoder.state("s.")
-        self._bound = self._frame.unknowns(progress.parameters, "q.")
+        self._frame = frame
+        self._state = frame.state
+        self._bound = frame.unknowns(progress.parameters, "q.")
 
-    def _obligation(self, action: str, detail: str, given: Sequence[Term], claim: Term) -> Obligation:
-        frame = self._frame
-        assertions = [*frame.assumed(), *frame.invariants(self._state), *given, t.not_(claim)]
-        return Obligation(self._progress.name, Purpose.PROGRESS, action, detail, frame.text(assertions))
+    def _obligation(self, action: str, detail: str, asked: Callable[[], Asked]) -> Obligation:
+        def written() -> str:
+            given, claim = asked()
+            return self._frame.text([*self._frame.known, *given, t.not_(claim)])
+
+        return Obligation(self._progress.name, Purpose.PROGRESS, action, detail, written)
 
     def _holds(self, formula: m.Expression, state: State) -> Term:
         return self._frame.encoder.formula(formula, Surroundings(state, bound=self._bound))
@@ -95,30 +96,35 @@ class _Ranked:
         return [self._holds(self._ranking.via, self._state), t.not_(self._holds(self._progress.goal, self._state))]
 
     def enters(self) -> Obligation:
-        premise = self._holds(self._progress.premise, self._state)
-        given = [premise, t.not_(self._holds(self._progress.goal, self._state))]
-        return self._obligation(
-            "", "(`via` holds from the premise on)", given, self._holds(self._ranking.via, self._state)
-        )
+        def asked() -> Asked:
+            premise = self._holds(self._progress.premise, self._state)
+            given = [premise, t.not_(self._holds(self._progress.goal, self._state))]
+            return given, self._holds(self._ranking.via, self._state)
+
+        return self._obligation("", "(`via` holds from the premise on)", asked)
 
     def is_bounded(self) -> Obligation:
-        claim = t.and_(*(t.at_most(t.number(0), rank) for rank in self._ranks(self._state)))
-        return self._obligation("", "(the rank is not negative)", self._waiting(), claim)
+        def asked() -> Asked:
+            return self._waiting(), t.and_(*(t.at_most(t.number(0), rank) for rank in self._ranks(self._state)))
+
+        return self._obligation("", "(the rank is not negative)", asked)
 
     def is_enabled(self) -> Obligation:
-        claim = t.or_(*(self._helps(helpful, self._state) for helpful in self._ranking.helpful))
-        return self._obligation("", "(a helpful action is enabled)", self._waiting(), claim)
+        def asked() -> Asked:
+            return self._waiting(), t.or_(*(self._helps(helpful, self._state) for helpful in self._ranking.helpful))
+
+        return self._obligation("", "(a helpful action is enabled)", asked)
 
     def never_grows(self, action: m.Action) -> Obligation:
-        arguments = self._frame.arguments(action)
-        after = self._frame.after(action, self._state, arguments)
-        stays = [self._keeps_helping(helpful, after) for helpful in self._ranking.helpful]
-        same = t.and_(
-            *(t.equal(a, b) for a, b in zip(self._ranks(after), self._ranks(self._state), strict=True)), *stays
-        )
-        claim = self._onwards(after, t.or_(self._lower(after), same))
-        given = [*self._waiting(), self._frame.guard(action, self._state, arguments), *self._frame.set_facts(after)]
-        return self._obligation(action.name, "(the rank does not grow)", given, claim)
+        def asked() -> Asked:
+            step = self._frame.step(action)
+            stays = [self._keeps_helping(helpful, step.after) for helpful in self._ranking.helpful]
+            ranks = zip(self._ranks(step.after), self._ranks(self._state), strict=True)
+            same = t.and_(*(t.equal(a, b) for a, b in ranks), *stays)
+            claim = self._onwards(step.after, t.or_(self._lower(step.after), same))
+            return [*self._waiting(), step.guard, *step.facts], claim
+
+        return self._obligation(action.name, "(the rank does not grow)", asked)
 
     def _keeps_helping(self, helpful: m.Helpful, after: State) -> Term:
         """That an action that helps goes on helping, in the same instance."""
@@ -134,11 +140,15 @@ class _Ranked:
 
     def falls(self, helpful: m.Helpful) -> Obligation:
         action = self._specification.actions[helpful.action]
-        arguments = self._arguments(action, helpful) or self._frame.arguments(action)
-        after = self._frame.after(action, self._state, arguments)
-        given = [*self._waiting(), self._holds(helpful.condition, self._state)]
-        given += [self._frame.guard(action, self._state, arguments), *self._frame.set_facts(after)]
-        return self._obligation(action.name, "(the rank falls)", given, self._onwards(after, self._lower(after)))
+
+        def asked() -> Asked:
+            arguments = self._arguments(action, helpful) or self._frame.arguments(action)
+            after = self._frame.after(action, self._state, arguments)
+            given = [*self._waiting(), self._holds(helpful.condition, self._state)]
+            given += [self._frame.guard(action, self._state, arguments), *self._frame.set_facts(after)]
+            return given, self._onwards(after, self._lower(after))
+
+        return self._obligation(action.name, "(the rank falls)", asked)
 
     def _onwards(self, after: State, advance: Term) -> Term:
         return t.or_(self._holds(self._progress.goal, after), t.and_(self._holds(self._ranking.via, after), advance))
@@ -186,18 +196,19 @@ class _Ranked:
 
 def _chained(
     specification: m.Specification, progress: m.Progress, chain: m.Chain, universe: Universe
-) -> list[Obligation]:
+) -> Iterator[Obligation]:
     """Each link begins where the one before ends, the first at the premise, and the last ends at the goal."""
     stops = links(specification, chain)
     froms = [progress.premise, *(link.goal for link in stops)]
     tos = [*(link.premise for link in stops), progress.goal]
-    made: list[Obligation] = []
+    frame = frame_of(specification, universe)
     for position, (begin, end) in enumerate(zip(froms, tos, strict=True)):
-        frame = Frame(specification, universe)
-        state = frame.encoder.state("s.")
-        around = Surroundings(state, bound=frame.unknowns(progress.parameters, "q."))
-        goal = frame.encoder.formula(progress.goal, around)
-        given = [*frame.assumed(), *frame.invariants(state), frame.encoder.formula(begin, around), t.not_(goal)]
-        text = frame.text([*given, t.not_(frame.encoder.formula(end, around))])
-        made.append(Obligation(progress.name, Purpose.PROGRESS, "", f"(link {position + 1} of the chain)", text))
-    return made
+        written = partial(_link_text, frame, progress, begin, end)
+        yield Obligation(progress.name, Purpose.PROGRESS, "", f"(link {position + 1} of the chain)", written)
+
+
+def _link_text(frame: Frame, progress: m.Progress, begin: m.Expression, end: m.Expression) -> str:
+    around = Surroundings(frame.state, bound=frame.unknowns(progress.parameters, "q."))
+    formula = frame.encoder.formula
+    given = [*frame.known, formula(begin, around), t.not_(formula(progress.goal, around))]
+    return frame.text([*given, t.not_(formula(end, around))])

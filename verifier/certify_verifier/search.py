@@ -157,9 +157,10 @@ class Unrolling:
             found.append(t.and_(self.taken(step, action), formula if wanted else t.not_(formula)))
         return t.or_(*found)
 
-    def text(self, goal: Goal) -> str:
-        """That some run of this length ends in a goal."""
-        return self.frame.text([*(part for step in self.constraints for part in step), self.reaches(goal)])
+    def text(self, *goals: Goal) -> str:
+        """That some run of this length ends in one of the goals."""
+        reached = t.or_(*(self.reaches(goal) for goal in goals))
+        return self.frame.text([*(part for step in self.constraints for part in step), reached])
 
 
 def is_exact(specification: m.Specification) -> bool:
@@ -212,6 +213,57 @@ def shortest(
         if answer.status is Status.UNKNOWN:
             reason = reason or f"runs of {length} steps: {answer.reason}"
     return NotFound(steps, not reason, reason)
+
+
+def shortest_of(
+    unrolling: Unrolling, goals: Sequence[Goal], ask: Ask, steps: int, milliseconds: int = 10_000
+) -> dict[str, Trace | NotFound]:
+    """For each of several goals a shortest run that ends in it: each length is asked about all that are left at once.
+
+    Args:
+        unrolling: the machine in a finite instance; it grows as needed.
+        goals: what to reach: states and actions.
+        ask: asks a solver.
+        steps: the longest runs to look for.
+        milliseconds: the limit of each question.
+
+    Raises:
+        DisagreementError: the interpreter does not replay a run that the solver found.
+    """
+    left, found = list(goals), dict[str, Trace | NotFound]()
+    for length in range(steps + 1):
+        if not left:
+            break
+        part = _prefix(unrolling, length)
+        answer = Answer(Status.UNSAT)
+        while left:
+            answer = ask(Question(part.text(*left), milliseconds=milliseconds, model=True))
+            reached = _reached(part, left, answer) if answer.status is Status.SAT else {}
+            found |= reached
+            left = [goal for goal in left if goal.name not in reached]
+            if not reached:
+                break
+        if left and answer.status is not Status.UNSAT:
+            # What cannot be answered together, or is denied by the interpreter, is asked one by one.
+            return found | {goal.name: shortest(unrolling, goal, ask, steps, milliseconds, tidy=False) for goal in left}
+    return found | {goal.name: NotFound(steps, complete=True) for goal in left}
+
+
+def _reached(part: Unrolling, goals: Sequence[Goal], answer: Answer) -> dict[str, Trace]:
+    """The goals in which the run of a model ends; none if the interpreter denies it where a solver may be wrong."""
+    try:
+        trace = _trace(part, answer, Goal("run"))
+    except DisagreementError:
+        if is_exact(part.specification):
+            raise
+        return {}
+    machine = Interpreter(part.specification, trace.world)
+    action = trace.steps[-1][0].action if trace.steps else ""
+    return {
+        goal.name: trace
+        for goal in goals
+        if goal.action in ("", action) and (goal.state is None or machine.holds(goal.state, trace.last) is goal.wanted)
+    }
 
 
 def _prefix(unrolling: Unrolling, length: int) -> Unrolling:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -44,13 +45,20 @@ class Term:
 
 
 _TERMS: WeakValueDictionary[tuple[object, ...], Term] = WeakValueDictionary()
+_MAKING: Final = Lock()
 _NOTHING: Final[frozenset[Term]] = frozenset()
 
 
 def _make(op: str, sort: str, args: tuple[Term, ...] = (), value: object = None) -> Term:
     key = (op, sort, args, value, type(value))
-    found = _TERMS.get(key)
-    if found is None:
+    return _TERMS.get(key) or _new(key, op, sort, args, value)
+
+
+def _new(key: tuple[object, ...], op: str, sort: str, args: tuple[Term, ...], value: object) -> Term:
+    with _MAKING:  # two threads that make equal terms get one object
+        found = _TERMS.get(key)
+        if found is not None:
+            return found
         free = _NOTHING.union(*(arg.free for arg in args)) if args else _NOTHING
         if op in ("forall", "exists"):
             free -= frozenset(value)  # type: ignore[call-overload]  # a quantifier's value is its variables
@@ -58,7 +66,7 @@ def _make(op: str, sort: str, args: tuple[Term, ...] = (), value: object = None)
         if op == "var":
             found.free = frozenset((found,))
         _TERMS[key] = found
-    return found
+        return found
 
 
 TRUE: Final = _make("lit", BOOL, value=True)
@@ -277,12 +285,11 @@ def walk(terms: Iterable[Term]) -> Iterator[Term]:
                 waiting.extend((arg, False) for arg in reversed(term.args))
 
 
-def to_text(term: Term, named: Mapping[Term, str] | None = None) -> str:
-    """A term as SMT-LIB text; `named` gives names to use instead of some terms, bound variables among them."""
+def to_text(term: Term) -> str:
+    """A term as SMT-LIB text."""
     texts: dict[Term, str] = {}
     for part in walk([term]):
-        name = named.get(part) if named and (part is not term or part.op == "var") else None
-        texts[part] = name or _text(part, texts)
+        texts[part] = _text(part, texts)
     return texts[term]
 
 
@@ -321,10 +328,10 @@ class Signature:
 
 
 def signatures(terms: Iterable[Term]) -> dict[str, Signature]:
-    """The functions that occur in terms, in the order of their names."""
+    """The functions that occur among terms, in the order of their names; operands are not looked into."""
     found = {
         str(term.value): Signature(tuple(arg.sort for arg in term.args), term.sort)
-        for term in walk(terms)
+        for term in terms
         if term.op == "app"
     }
     return dict(sorted(found.items()))
@@ -337,27 +344,32 @@ def script(assertions: Sequence[Term], enumerations: Mapping[str, Sequence[str]]
         assertions: the formulas.
         enumerations: the values of each sort that has finitely many; other sorts are uninterpreted.
     """
-    functions = signatures(assertions)
+    order = list(walk(assertions))
+    functions = signatures(order)
     sorts = {s for f in functions.values() for s in (*f.arguments, f.result)}
-    sorts |= {term.sort for term in walk(assertions)}
+    sorts |= {term.sort for term in order}
     lines = [_declared_sort(sort, enumerations) for sort in sorted(sorts - {BOOL, INT})]
     lines += [
         f"(declare-fun {symbol(name)} ({' '.join(map(symbol, f.arguments))}) {symbol(f.result)})"
         for name, f in functions.items()
     ]
-    named = _variable_names(assertions)
-    for number_of_term, term in enumerate(_shared(assertions)):
-        name = f"d.{number_of_term}"
-        lines.append(f"(define-fun {name} () {symbol(term.sort)} {to_text(term, named)})")
-        named[term] = name
-    lines += [f"(assert {named.get(term) or to_text(term, named)})" for term in assertions]
+    shared = _shared(order)
+    texts: dict[Term, str] = {}
+    variables = names = 0
+    for term in order:
+        if term.op == "var":
+            # Named in the order in which they occur, whatever they were called while building.
+            texts[term] = f"x{variables}"
+            variables += 1
+            continue
+        text = _text(term, texts)
+        if term in shared:
+            lines.append(f"(define-fun d.{names} () {symbol(term.sort)} {text})")
+            text = f"d.{names}"
+            names += 1
+        texts[term] = text
+    lines += [f"(assert {texts[term]})" for term in assertions]
     return "\n".join(lines) + "\n"
-
-
-def _variable_names(assertions: Sequence[Term]) -> dict[Term, str]:
-    """Names of bound variables in the order in which they occur, whatever they were called while building."""
-    variables = [term for term in walk(assertions) if term.op == "var"]
-    return {term: f"x{position}" for position, term in enumerate(variables)}
 
 
 def _declared_sort(sort: str, enumerations: Mapping[str, Sequence[str]]) -> str:
@@ -366,11 +378,12 @@ def _declared_sort(sort: str, enumerations: Mapping[str, Sequence[str]]) -> str:
     return f"(declare-datatypes (({symbol(sort)} 0)) (({' '.join(f'({symbol(c)})' for c in enumerations[sort])})))"
 
 
-def _shared(assertions: Sequence[Term]) -> list[Term]:
-    """Closed terms that occur more than once and are worth a name, operands first."""
+def _shared(order: Sequence[Term]) -> frozenset[Term]:
+    """Closed terms that occur more than once and are worth a name."""
     uses: dict[Term, int] = {}
-    order = list(walk(assertions))
     for term in order:
         for arg in term.args:
             uses[arg] = uses.get(arg, 0) + 1
-    return [term for term in order if uses.get(term, 0) > 1 and term.args and term.op != "app" and not term.free]
+    return frozenset(
+        term for term, count in uses.items() if count > 1 and term.args and term.op != "app" and not term.free
+    )

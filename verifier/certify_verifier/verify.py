@@ -26,6 +26,7 @@ from certify_verifier import counterexample
 from certify_verifier.cache import Cache
 from certify_verifier.effort import excess
 from certify_verifier.encoding import UnsupportedError
+from certify_verifier.exploration import explore
 from certify_verifier.obligation import (
     ANY_SIZE,
     Obligation,
@@ -37,7 +38,7 @@ from certify_verifier.obligation import (
 )
 from certify_verifier.progress import links, objection, progress_obligations
 from certify_verifier.refinement import refinement_obligations, title
-from certify_verifier.search import DisagreementError, Goal, NotFound, Unrolling, is_exact, shortest
+from certify_verifier.search import DisagreementError, Goal, NotFound, Unrolling, is_exact, shortest, shortest_of
 from certify_verifier.solving import Answer, Question, Solvers, Status
 from certify_verifier.verdict import (
     Finding,
@@ -232,9 +233,16 @@ class _Verification:
 
     def _decide_all(self, every: Sequence[Claim]) -> list[Finding]:
         """Decide every claim; gives what is found of the sanity of the whole."""
-        sanity = [*self._sanity(), *self._law_sanity()]
-        for claim, decided in zip(every, self.session.solvers.map(self._decide_from_all, every), strict=True):
-            self.decided[claim.name] = decided
+        sanity: list[Finding] = []
+
+        def decide(claim: Claim | None) -> None:
+            if claim is None:
+                sanity.extend(self._sanity())
+            else:
+                self.decided[claim.name] = self._decide_from_all(claim)
+
+        self.session.solvers.map(decide, [None, *every])
+        sanity += self._law_sanity()
         self._drop_what_rests_on_nothing(every)
         self._join_chains()
         return sanity
@@ -263,6 +271,7 @@ class _Verification:
         try:
             obligations = list(claim.build(given, ANY_SIZE))
             verdict = self._judge(claim, given, obligations)
+            tuple(obligation.digest for obligation in obligations)  # an encoding that is missing shows here
         except UnsupportedError as problem:
             return _Decided(Undecided(f"no encoding for {problem}"))
         return _Decided(verdict, tuple(obligations), time.monotonic() - begin)
@@ -394,8 +403,7 @@ class _Verification:
                 verdict = Undecided(begin.reason)
             return [Finding(whole, "assumptions", verdict, self.specification.place)]
         found = [Finding(whole, "assumptions", Proved("an initial state"), self.specification.place)]
-        goals = list(_sanity_goals(self.specification))
-        return found + self.session.solvers.map(lambda item: self._reach(unrolling, *item), goals)
+        return [*found, *self._reach(unrolling)]
 
     def _theory_sanity(self) -> list[Finding]:
         unrolling = Unrolling(self.specification, self.sizes)
@@ -427,20 +435,27 @@ class _Verification:
             return Vacuous(f"premise of {law.name}")
         return Undecided("no values of a small world meet it")
 
-    def _reach(self, unrolling: Unrolling, goal: Goal, kind: str, place: Place, doc: str) -> Finding:
+    def _reach(self, unrolling: Unrolling) -> Iterator[Finding]:
+        """Whether each action, goal and premise can be: by runs of the interpreter, then by search."""
         begin = time.monotonic()
-        steps = self.session.settings.steps
-        found = shortest(unrolling, goal, self.session.ask, steps, tidy=False)
-        verdict: Verdict
+        every = list(_sanity_goals(self.specification))
+        runs: dict[str, Trace | NotFound] = {**explore(self.specification, [goal for goal, *_ in every], self.sizes)}
+        left = [goal for goal, *_ in every if goal.name not in runs]
+        seconds = (time.monotonic() - begin) / max(1, len(runs))
+        begin = time.monotonic()
+        runs |= shortest_of(unrolling, left, self.session.ask, self.session.settings.steps)
+        searched = (time.monotonic() - begin) / max(1, len(left))
+        for goal, kind, place, doc in every:
+            took = searched if goal in left else seconds
+            yield Finding(goal.name, kind, self._can_be(goal, runs[goal.name]), place, doc, took)
+
+    def _can_be(self, goal: Goal, found: Trace | NotFound) -> Verdict:
         if isinstance(found, Trace):
-            verdict = Proved(f"a run of {len(found.steps)} steps")
-        elif self._is_impossible(goal):
-            verdict = Vacuous(goal.name)
-        else:
-            verdict = Undecided(
-                f"no run of at most {steps} steps gets there" + (f"; {found.reason}" if found.reason else "")
-            )
-        return Finding(goal.name, kind, verdict, place, doc, time.monotonic() - begin)
+            return Proved(f"a run of {len(found.steps)} steps")
+        if self._is_impossible(goal):
+            return Vacuous(goal.name)
+        reason = f"no run of at most {self.session.settings.steps} steps gets there"
+        return Undecided(reason + (f"; {found.reason}" if found.reason else ""))
 
     def _is_impossible(self, goal: Goal) -> bool:
         """Whether the invariants alone exclude a goal. They are proved elsewhere, or that is reported there."""

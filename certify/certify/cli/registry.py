@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 
 from certify.cli.status import Status
-from certify.laboratory.archive import plain
 
 registry_app = typer.Typer(help="The registry.", no_args_is_help=True)
 
@@ -218,6 +217,8 @@ def visible(text: str) -> str:
 
 def _data(value: Any) -> dict[str, Any]:
     """A release or an entry of the log as data; keys of signers by their id."""
+    from certify.laboratory.archive import plain
+
     data = {field.name: getattr(value, field.name) for field in fields(value)}
     signer = data.pop("signer", None)
     shown: dict[str, Any] = plain(data)

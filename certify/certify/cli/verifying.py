@@ -21,6 +21,7 @@ from certify.cli.status import Status
 from certify.specs import json_view, pytest_file, rules, smt, tables
 from certify.specs.engine import Ledger, Pool, Verified, examine
 from certify.specs.explain import Standing, counted
+from certify.specs.kept import Results, refined
 from certify_spec import model as m
 from certify_spec.diagnostics import Diagnostic, Place, RequestError, Severity
 from certify_spec.loader import Loader
@@ -73,9 +74,9 @@ def run(options: Options) -> Status:
     """
     _require_sense(options, watching=False)
     output = Output(as_json=options.as_json or options.form != "table")
-    specifications = _load(options, output)
+    subjects = _load(options, output)
     with _Bench(options, output) as bench:
-        machines, written = bench.verify(specifications)
+        machines, written = bench.verify(subjects)
     status = _status(machines)
     if options.as_json:
         Output(as_json=True).data(json_view.document(machines, int(status), written))
@@ -109,8 +110,7 @@ def watch(options: Options) -> Status:
 
 def _round(options: Options, output: Output, bench: _Bench) -> Status:
     try:
-        specifications = _load(options, output)
-        machines, _ = bench.verify(specifications)
+        machines, _ = bench.verify(_load(options, output))
     except RequestError as error:
         output.diagnostics(error.diagnostics)
         return Status.WRONG_REQUEST
@@ -181,19 +181,44 @@ def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
-def _load(options: Options, output: Output) -> tuple[m.Specification, ...]:
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """A file with what it says: its specification, or what is known of it since an earlier run.
+
+    Attributes:
+        file: the file.
+        meant: the one or the other.
+        is_clean: whether there was nothing to warn of.
+    """
+
+    file: Path
+    meant: m.Specification | Verified
+    is_clean: bool = True
+
+
+def _load(options: Options, output: Output) -> tuple[_Subject, ...]:
     loader = Loader()
-    specifications: list[m.Specification] = []
+    results = Results(cache_folder(), _settings(options)) if options.keeps and options.smt is None else None
+    subjects: list[_Subject] = []
     told: dict[Diagnostic, None] = {}
     for file in find(options.paths):
+        known = results.find(file, loader.shown(file.resolve())) if results else None
+        if known is not None:
+            subjects.append(_Subject(file, known))
+            continue
         specification, diagnostics = loader.examine(file)
         told |= dict.fromkeys(diagnostics)
         if specification is not None:
-            specifications.append(specification)
+            subjects.append(_Subject(file, specification, not diagnostics))
     if any(diagnostic.severity is Severity.ERROR for diagnostic in told):
         raise RequestError(*told)
     output.diagnostics(told)
-    return tuple(specifications)
+    return tuple(subjects)
+
+
+def _settings(options: Options) -> Settings:
+    limit = max(1, int(options.limit * 1000))
+    return Settings(solver=options.solver, quick=min(1_000, limit), slow=limit)
 
 
 def _require_sense(options: Options, *, watching: bool) -> None:
@@ -278,22 +303,34 @@ class _Bench:
         """Let running questions end now."""
         self._pool.stop()
 
-    def verify(self, specifications: Sequence[m.Specification]) -> tuple[tuple[Verified, ...], tuple[str, ...]]:
+    def verify(self, subjects: Sequence[_Subject]) -> tuple[tuple[Verified, ...], tuple[str, ...]]:
         """Decide and show each specification, and write what was asked for; gives what was written too."""
         options, output = self._options, self._output
-        self.abstract = tuple(Path(r.abstract.path) for s in specifications for r in s.refinements)
+        headed = [s.meant.specification if isinstance(s.meant, Verified) else s.meant for s in subjects]
+        self.abstract = tuple(path for each in headed for path in refined(each))
         ledger = Ledger(cache_folder() if options.keeps else None)
-        limit = max(1, int(options.limit * 1000))
-        settings = Settings(solver=options.solver, quick=min(1_000, limit), slow=limit)
         machines: list[Verified] = []
-        for number, specification in enumerate(specifications, 1):
-            title = f"{specification.name} ({number} of {len(specifications)})"
-            with Live(output.people, title) as live:
-                machines.append(examine(specification, self._pool, settings, ledger, live))
+        for number, subject in enumerate(subjects, 1):
+            if isinstance(subject.meant, Verified):
+                machines.append(subject.meant)
+            else:
+                title = f"{subject.meant.name} ({number} of {len(subjects)})"
+                machines.append(self._decide(subject, subject.meant, title, ledger))
             show(output, machines[-1], every=options.every)
         if ledger.trouble is not None:
             output.diagnostics([_uncached(ledger.trouble)])
         return tuple(machines), tuple(_write(options, machines, output))
+
+    def _decide(self, subject: _Subject, specification: m.Specification, title: str, ledger: Ledger) -> Verified:
+        settings = _settings(self._options)
+        with Live(self._output.people, title) as live:
+            verified = examine(specification, self._pool, settings, ledger, live)
+        if self._options.keeps and subject.is_clean and ledger.trouble is None:
+            try:
+                Results(cache_folder(), settings).keep(subject.file, verified, refined(specification))
+            except OSError as problem:
+                ledger.trouble = problem
+        return verified
 
 
 def cache_folder() -> Path:

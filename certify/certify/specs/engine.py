@@ -22,7 +22,7 @@ from typing import Any, Protocol, TypeVar
 from certify.specs import rules
 from certify.specs.explain import Explained, explain
 from certify_spec import model as m
-from certify_spec.diagnostics import Diagnostic
+from certify_spec.diagnostics import Diagnostic, Place
 from certify_verifier.cache import Cache
 from certify_verifier.obligation import Obligation
 from certify_verifier.search import DisagreementError
@@ -163,12 +163,36 @@ class Ledger(Cache):
         return {solver: status.value for solver, status in sorted(self._said.get(obligation.text, {}).items())}
 
 
+class Headed(Protocol):
+    """What views say of a specification itself; a whole one says it, and so does what is left of one in a cache."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def doc(self) -> str:
+        """What it is about."""
+
+    @property
+    def path(self) -> str:
+        """Its file, as the user would name it."""
+
+    @property
+    def text(self) -> str:
+        """The file's text."""
+
+    @property
+    def place(self) -> Place:
+        """Where it is named."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verified:
     """What is known of one specification.
 
     Attributes:
-        specification: the specification.
+        specification: the specification, or its heading if the result was kept from an earlier run.
         explained: each finding with what it means.
         obligations: what was to be proved, by digest.
         answers: by digest of the obligation, what each solver that was asked said.
@@ -176,7 +200,7 @@ class Verified:
         trouble: why nothing was concluded, if two readings contradict each other.
     """
 
-    specification: m.Specification
+    specification: Headed
     explained: tuple[Explained, ...]
     obligations: Mapping[str, Obligation]
     answers: Mapping[str, Mapping[str, str]]

@@ -106,8 +106,8 @@ class Explained:
 def explain(finding: Finding, specification: m.Specification, settings: Settings) -> Explained:
     """What a finding means."""
     match finding.verdict:
-        case Proved(method):
-            return Explained(finding, _method(finding.kind, method))
+        case Proved():
+            return explained_proof(finding)
         case ProvedUpTo(steps, instance):
             how = f"runs of at most {counted(steps, 'step')} with {instance}"
             message = f"{_called(finding)} is proved up to a bound only"
@@ -126,6 +126,12 @@ def explain(finding: Finding, specification: m.Specification, settings: Settings
             return Explained(finding, reason, _diagnostic(rules.UNDECIDED, finding, message, because=reason, fix=fix))
         case _:
             assert_never(finding.verdict)
+
+
+def explained_proof(finding: Finding) -> Explained:
+    """What a finding means that is proved: it needs no specification to be told."""
+    assert isinstance(finding.verdict, Proved)
+    return Explained(finding, _method(finding.kind, finding.verdict.method))
 
 
 def _method(kind: str, method: str) -> str:
