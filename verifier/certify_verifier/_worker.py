@@ -51,7 +51,9 @@ def _ask_z3(question: dict[str, Any]) -> dict[str, Any]:
         answer["reason"] = solver.reason_unknown()
     elif status == "sat" and question["model"]:
         model = solver.model()
-        answer["model"] = {d.name(): _meaning(model, d) for d in model.decls()}
+        # What the text defines is in the model too, as formulas that can be long to print; nobody asks for them.
+        defined = {line.split(" ", 2)[1] for line in question["text"].splitlines() if line.startswith("(define-fun ")}
+        answer["model"] = {d.name(): _meaning(model, d) for d in model.decls() if d.name() not in defined}
     return answer
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from threading import Lock
 from typing import Any, Final
@@ -90,7 +91,22 @@ class Unrolling:
         state = self.frame.initial_state()
         self.states: list[dict[str, Symbolic]] = [state]
         self.arguments: list[dict[str, dict[str, Symbolic]]] = []
-        self.constraints: list[list[Term]] = [[*self.frame.assumed(), *self.frame.formulas((m.Kind.INIT,), state)]]
+        given = [*self.frame.assumed(), *self.frame.formulas((m.Kind.INIT,), state)]
+        self.constraints: list[list[Term]] = [[*given, *self._settings()] if _multiplies(specification) else given]
+
+    def _settings(self) -> Iterator[Term]:
+        """That the parameters have values which the first declared instance gives them.
+
+        Said only where unknown numbers are multiplied: solvers do not find runs through products of two unknowns.
+        """
+        instance = next(iter(self.specification.instances.values()), None)
+        for name, values in (instance.values if instance else {}).items():
+            parameter = self.frame.encoder.value(
+                m.Applied(type=self.specification.functions[name].result, place=self.specification.place, name=name),
+                Surroundings(),
+            )
+            if isinstance(parameter, Term) and all(type(value) is int for value in values):
+                yield t.or_(*(t.equal(parameter, t.number(int(value))) for value in values))
 
     def taken(self, step: int, action: str) -> Term:
         """That a step, counted from 0, takes an action."""
@@ -120,9 +136,13 @@ class Unrolling:
         self.constraints.append(made)
 
     def _named(self, kind: Type, name: str, value: Symbolic, made: list[Term]) -> Symbolic:
-        """A value under a name of its own, unless its keys are endless: then it stays a function of them."""
+        """A value under a name of its own, unless its keys are endless: then it stays a function of them.
+
+        Such a function asks the one of the state before, by every way a step can go: it looks up each key only once.
+        """
         if isinstance(kind, MapType) and not all(self._is_finite(key) for key in kind.keys):
-            return value
+            assert isinstance(value, SymbolicMap)
+            return SymbolicMap(cache(value.at))
         if isinstance(kind, SetType) and not self._is_finite(kind.element):
             return value
         named = self.frame.encoder.unknown(kind, name)
@@ -161,6 +181,21 @@ class Unrolling:
         """That some run of this length ends in one of the goals."""
         reached = t.or_(*(self.reaches(goal) for goal in goals))
         return self.frame.text([*(part for step in self.constraints for part in step), reached])
+
+
+def _multiplies(specification: m.Specification) -> bool:
+    """Whether a step depends on a product of two numbers of which neither is written out."""
+    bodies = [definition.body for definition in specification.definitions.values()]
+    for action in specification.actions.values():
+        bodies += [action.guard, *action.updates.values()]
+    return any(
+        isinstance(part, m.Arithmetic)
+        and part.operator == "*"
+        and not isinstance(part.left, m.Literal)
+        and not isinstance(part.right, m.Literal)
+        for body in bodies
+        for part in m.walk(body)
+    )
 
 
 def is_exact(specification: m.Specification) -> bool:
