@@ -11,6 +11,7 @@ The package's table of contents:
 - ``policy``: the organisation's rules, in Cedar;
 - ``registry``: store, transparency log, verification;
 - ``report``: views of the evidence;
+- ``conformance``: which properties other people's resilience code keeps;
 - ``cli``: the command line.
 
 Importing this module imports nothing else: a sandboxed node pays only for what it uses.

@@ -338,6 +338,24 @@ def lean(
     return proving.run(paths or [], with_lake=with_lake, as_json=as_json)
 
 
+# -- other people's code
+
+
+@app.command()
+def conformance(
+    adapters: Annotated[list[Path], typer.Argument(metavar="ADAPTER.py…", help="Adapters, and folders of them.")],
+    only: Annotated[list[str] | None, typer.Option("--only", help="This property alone; may be repeated.")] = None,
+    limit: Annotated[
+        float, typer.Option("--limit", min=0.1, max=3600, help="Seconds that one scenario may take.")
+    ] = 60.0,
+    as_json: Json = False,
+) -> int:
+    """Say which of P1 to P12 a resilience library keeps, with a shortest trace for each that it breaks."""
+    from certify.cli import conforming
+
+    return conforming.run(adapters, only or [], limit=limit, as_json=as_json)
+
+
 # -- keys
 
 key_app = typer.Typer(help="Signing keys.", no_args_is_help=True)
