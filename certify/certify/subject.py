@@ -2,7 +2,8 @@
 
 Rules this module keeps:
 
-- the files of a subject are those that decide what the node does: the manifest, its fixtures, and every module of its
+- the files of a subject are those that decide what the node does, or prove it: the manifest, its fixtures, its proof
+  bundles, and every module of its
   folder that the entry point, a simulator or a declared type may import (`certify.manifest.closure`);
 - a file is read once, and its digest is that of the bytes read;
 - the digest of a subject depends on its files' names and bytes alone.
@@ -117,7 +118,7 @@ def read_subject(path: Path) -> NodeFolder:
         for fixture in manifest.fixture
         if fixture.output is not None
     }
-    for name in manifest.node.files:
+    for name in (*manifest.node.files, *(proof.file for proof in manifest.proof)):
         reader.read(name, MAX_FILE_BYTES)
     try:
         closure(manifest, root, lambda name: reader.read(name, MAX_FILE_BYTES))

@@ -1,14 +1,16 @@
-"""C-PATTERNS: the resilience patterns that a node names are generated from proved specs.
+"""C-PATTERNS: the resilience patterns that a node names are generated from proved specs; attached proofs hold.
 
 Nothing generates code from the specs yet, so a node that names a pattern is undecided, never passed.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
+from certify.checks.proofs import Attached, attached
 from certify.checks.workbench import Workbench
-from certify.evidence.verdict import CheckResult, NotApplicable, Unknown
+from certify.evidence.verdict import CheckResult, Failed, NotApplicable, Passed, Unknown, Verdict
 from certify_spec.diagnostics import Diagnostic, Place, Rule
 
 CHECK: Final = "C-PATTERNS"
@@ -21,7 +23,26 @@ PAT001 = Rule(
 
 
 def check(bench: Workbench) -> CheckResult:
-    """Whether every pattern of the manifest stands in generated code; what cannot be shown leaves the check unknown."""
+    """Whether every pattern of the manifest stands in generated code, and every attached proof is accepted."""
+    generated = _generated(bench)
+    return _with_proofs(generated, attached(bench)) if bench.subject.manifest.proof else generated
+
+
+def _with_proofs(generated: CheckResult, proofs: Attached) -> CheckResult:
+    """What the patterns and the attached proofs come to together: the worse of the two."""
+    verdict: Verdict = Passed()
+    if isinstance(generated.verdict, Failed) or proofs.findings:
+        verdict = Failed()
+    elif isinstance(generated.verdict, Unknown):
+        verdict = generated.verdict
+    elif proofs.undecided:
+        verdict = Unknown(proofs.undecided)
+    measured = {**generated.measured, "proofs": proofs.measured}
+    return replace(generated, verdict=verdict, findings=(*generated.findings, *proofs.findings), measured=measured)
+
+
+def _generated(bench: Workbench) -> CheckResult:
+    """Whether every pattern of the manifest stands in generated code; what cannot be shown leaves this unknown."""
     patterns = bench.subject.manifest.pattern
     if not patterns:
         return CheckResult(CHECK, NotApplicable("the manifest names no resilience pattern"))

@@ -193,8 +193,8 @@ def of_node(node: Table) -> Iterator[Problem]:
 
 
 def of_names(manifest: Table) -> Iterator[Problem]:
-    """Resources and fixtures are told apart by name, patterns by spec, and lists name nothing twice."""
-    for what, name in (("resource", "name"), ("fixture", "name"), ("pattern", "spec")):
+    """Resources and fixtures are told apart by name, patterns by spec, proofs by file; lists name nothing twice."""
+    for what, name in (("resource", "name"), ("fixture", "name"), ("pattern", "spec"), ("proof", "file")):
         named = [((what, i, name), each.get(name)) for i, each in enumerate(tables(manifest, what))]
         yield from _twice(what, named)
     key = table(manifest, "idempotency").get("key")

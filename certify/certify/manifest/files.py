@@ -23,6 +23,8 @@ from certify.manifest import consistency, rules
 from certify.manifest.consistency import Problem, leaves_folder
 from certify_spec.diagnostics import Rule
 
+MAX_PROOF_BYTES: Final = 16 * 2**20
+"""A proof bundle is at most so large."""
 MAX_FIXTURE_BYTES: Final = 8 * 2**20
 """A fixture is at most so large."""
 
@@ -151,6 +153,9 @@ def of_files(manifest: Mapping[str, Any], root: Path) -> Iterator[Problem]:
         for name in ("input", "output"):
             if isinstance(path := fixture.get(name), str):
                 yield from _of_fixture(("fixture", i, name), path, root)
+    for i, proof in enumerate(consistency.tables(manifest, "proof")):
+        if isinstance(path := proof.get("file"), str):
+            yield from _of_proof(("proof", i, "file"), path, root)
     node = consistency.table(manifest, "node")
     yield from _of_module(("node", "entry"), node.get("entry"), root)
     for i, resource in enumerate(consistency.tables(manifest, "resource")):
@@ -173,6 +178,13 @@ def _of_fixture(path: consistency.Path, file: str, root: Path) -> Iterator[Probl
         reason = "a number has too many digits" if "digits" in str(error) else str(error)
         message = f"{file} is not JSON: {reason}"
         yield Problem(rules.NOT_JSON, path, message, fix="correct the file", elsewhere=(file, 1, 1))
+
+
+def _of_proof(path: consistency.Path, file: str, root: Path) -> Iterator[Problem]:
+    try:
+        read_inside(root, file, MAX_PROOF_BYTES)
+    except Refused as refused:
+        yield Problem(refused.rule, path, refused.message, fix=refused.fix)
 
 
 def _of_module(path: consistency.Path, named: object, root: Path) -> Iterator[Problem]:

@@ -284,6 +284,15 @@ class Pattern(_Model):
     """Values of the spec's parameters, by name."""
 
 
+class Proof(_Model):
+    """A proof bundle in Lean's export format, checked without Lean."""
+
+    file: Annotated[str, Field(pattern=r"\.ndjson$")]
+    """Path of the bundle, relative to the manifest: NDJSON, format 3.x, as `lean4export` writes it."""
+    theorems: Annotated[tuple[Text, ...], Field(min_length=1)]
+    """Names of theorems that the bundle must prove, on standard axioms at most."""
+
+
 class Fixture(_Model):
     """An example input, and what must come of it."""
 
@@ -344,6 +353,8 @@ class Manifest(_Model):
     budget: Budget
     pattern: tuple[Pattern, ...] = ()
     """The resilience patterns that the node relies on."""
+    proof: tuple[Proof, ...] = ()
+    """Proofs made with the official Lean tools that belong to the node."""
     fixture: Annotated[tuple[Fixture, ...], Field(min_length=1)]
     """Example inputs: the laboratory begins with them."""
 

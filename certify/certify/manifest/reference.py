@@ -19,6 +19,7 @@ TABLES: Mapping[str, str] = {
     "Residency": "[residency]",
     "Budget": "[budget]",
     "Pattern": "[[pattern]]",
+    "Proof": "[[proof]]",
     "Fixture": "[[fixture]]",
 }
 """The model's tables in the order of the page, each with its heading."""
