@@ -271,7 +271,7 @@ def bounds(chosen: Sequence[Layer]) -> list[tuple[str, str]]:
 def frame(chosen: Sequence[Layer], shape: Signature) -> list[str]:
     """The body of the fused function, without its indentation."""
     lines = _Frame(chosen, shape).through(0)
-    return [*lines, "return _result"]
+    return lines if shape.result == "None" else [*lines, "return _result"]
 
 
 def setting_up(chosen: Sequence[Layer]) -> list[str]:
@@ -295,6 +295,7 @@ class _Frame:
         self._shape = shape
         self._await = "await " if shape.asynchronous else ""
         self._async = "async " if shape.asynchronous else ""
+        self._kept = "" if shape.result == "None" else "_result = "
         self._makers: Mapping[str, Callable[[int], list[str]]] = {
             "bulkhead": self._bulkhead,
             "limiter": self._limiter,
@@ -310,7 +311,7 @@ class _Frame:
         return self._makers[self._chosen[position].name](position)
 
     def _called(self, function: str) -> str:
-        return f"_result = {self._await}{function}({self._shape.forwarded})"
+        return f"{self._kept}{self._await}{function}({self._shape.forwarded})"
 
     def _slowly(self, position: int) -> str:
         """The layers from a position on, one by one."""
@@ -373,10 +374,10 @@ class _Frame:
             f"{INDENT}_failure = _raised",
             "else:",
             f"{INDENT}retry._calls += 1",
-            f"{INDENT}return _result",
+            f"{INDENT}return{' _result' if self._kept else ''}",
             "try:",
             f"{INDENT}_call = retry._begin(_began if _timed else retry._read())",
-            f"{INDENT}_result = {self._await}retry.{again}(_call, _failure, {rest}{more})",
+            f"{INDENT}{self._kept}{self._await}retry.{again}(_call, _failure, {rest}{more})",
             "finally:",
             f"{INDENT}del _failure",
         ]
