@@ -35,9 +35,15 @@ PolicyPath = Annotated[
 ]
 Jobs = Annotated[int | None, typer.Option("--jobs", min=1, max=256, help="Runs at a time.")]
 RegistryPath = Annotated[
-    Path, typer.Option("--registry", envvar="CERTIFY_REGISTRY", help="The registry's folder.", show_default=True)
+    str,
+    typer.Option(
+        "--registry",
+        envvar="CERTIFY_REGISTRY",
+        help="The registry's folder, or the address of its service.",
+        show_default=True,
+    ),
 ]
-DEFAULT_REGISTRY = Path(".certify/registry")
+DEFAULT_REGISTRY = ".certify/registry"
 REPORTS = Path(".certify/reports")
 
 # Some releases of typer come with a copy of click of their own; this finds the class that the one in use raises.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from certify import certification as pipeline
 from certify.certification import Certification
+from certify.cli import registries
 from certify.cli.output import Output
 from certify.cli.progress import TerminalProgress
 from certify.evidence.keys import KeyPair, default_folder, load_key, new_key
@@ -14,9 +15,8 @@ from certify.evidence.verdict import Failed, Unknown, name
 from certify.manifest.loader import load
 from certify.policy.policies import load_policies
 from certify.policy.waivers import SignedWaiver
-from certify.registry import founding
 from certify.registry.errors import Refused
-from certify.registry.registry import Registry, StoredWaiver
+from certify.registry.registry import StoredWaiver
 from certify.registry.submission import Receipt, Submission
 from certify.report import render
 from certify_spec.diagnostics import Diagnostic, RequestError, Rule, Severity
@@ -44,7 +44,7 @@ def signing_key(place: Path | None) -> KeyPair:
 
 
 def certify(
-    manifest: Path, only: list[str], policy: Path | None, registry: Path, jobs: int | None, *, as_json: bool
+    manifest: Path, only: list[str], policy: Path | None, registry: str, jobs: int | None, *, as_json: bool
 ) -> tuple[Certification, Report]:
     """Certify and write the report.
 
@@ -68,17 +68,17 @@ def certify(
     return found, write_report(found)
 
 
-def _waivers(registry: Path, manifest: Path, output: Output) -> tuple[SignedWaiver, ...]:
+def _waivers(registry: str, manifest: Path, output: Output) -> tuple[SignedWaiver, ...]:
     """The node's waivers whose signatures verify; those that do not are named, and cover nothing.
 
     Which of them cover a finding at this moment is for `certify.policy.waivers` to say: a finding that one just misses
     tells why.
     """
-    if not founding.is_made(registry):
+    if not registries.is_there(registry):
         return ()
     node = load(manifest).node.id
     verified: list[SignedWaiver] = []
-    with Registry.open(registry) as opened:
+    with registries.opened(registry) as opened:
         for stored in opened.waivers(node):
             try:
                 verified.append(opened.signed_waiver(stored))
@@ -110,7 +110,7 @@ def write_report(found: Certification) -> Report:
     return Report(folder, folder / "report.html", html)
 
 
-def submit(found: Certification, report: Report, key: KeyPair, registry: Path) -> Receipt:
+def submit(found: Certification, report: Report, key: KeyPair, registry: str) -> Receipt:
     """Sign the evidence and hand it in, in one transaction.
 
     Raises:
@@ -139,7 +139,7 @@ def submit(found: Certification, report: Report, key: KeyPair, registry: Path) -
         artefacts=artefacts,
         verdicts={result.check: name(result.verdict) for result in evidence.results},
     )
-    with Registry.ensure(registry) as opened:
+    with registries.ensured(registry) as opened:
         return opened.publish(submission)
 
 

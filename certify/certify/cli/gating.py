@@ -14,7 +14,7 @@ _FILES = {"junit": "{}.junit.xml", "sarif": "{}.sarif", "md": "{}.md"}
 
 
 def run(
-    manifests: list[Path], out: Path, policy: Path | None, registry: Path, jobs: int | None, *, as_json: bool
+    manifests: list[Path], out: Path, policy: Path | None, registry: str, jobs: int | None, *, as_json: bool
 ) -> int:
     """Certify each node; the worst verdict gives the exit status: refused before undecided before held.
 

@@ -9,28 +9,28 @@ from typing import Annotated, Any
 
 import typer
 
+from certify.cli import registries
 from certify.cli.status import Status
 
 registry_app = typer.Typer(help="The registry.", no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
-RegistryPath = Annotated[Path, typer.Option("--registry", envvar="CERTIFY_REGISTRY", help="The registry's folder.")]
+RegistryPath = registries.Place
 KeyPath = Annotated[Path | None, typer.Option("--key", help="The signing key's file or folder.")]
 Name = Annotated[str, typer.Argument(metavar="NODE@VERSION")]
 Reason = Annotated[str, typer.Option("--reason", help="Why.")]
-DEFAULT = Path(".certify/registry")
+DEFAULT = registries.DEFAULT
 
 
 @registry_app.command("list")
 def list_(registry: RegistryPath = DEFAULT, as_json: Json = False) -> int:
     """The nodes in the registry, with their releases."""
     from certify.cli.output import Output
-    from certify.registry.registry import Registry
 
     output = Output(as_json=as_json)
-    with Registry.open(registry) as opened:
-        releases = [release for held in opened.list_nodes().values() for release in held]
-        since = {release.name: opened.show(release.name).published.at for release in releases}
+    with registries.opened(registry) as opened:
+        found = opened.listed()
+    releases, since = [release for release, _ in found], {release.name: at for release, at in found}
     rows = [(r.node, r.release, r.status.value, since[r.name], r.evidence[:16] + "…") for r in releases]
     output.table(("node", "version", "status", "published", "evidence"), rows)
     output.data({"releases": [_data(release) | {"published": since[release.name]} for release in releases]})
@@ -46,14 +46,13 @@ def show(
     """Everything the registry holds about one release."""
     from certify.cli import waiving
     from certify.cli.output import Output
-    from certify.registry.registry import Registry
     from certify.times import system_clock
 
     output, now = Output(as_json=as_json), system_clock()
-    with Registry.open(registry) as opened:
+    with registries.opened(registry) as opened:
         shown = opened.show(name)
         report = shown.published.artefacts.get("report")
-        page = opened.blob_path(report) if report else None
+        page = opened.where(report) if report else None
         relied_on = [w for w in opened.waivers(shown.release.node) if w.id in shown.published.blobs]
     published = shown.published
     rows = [
@@ -65,7 +64,7 @@ def show(
         ("log entry", f"{shown.receipt.entry} of {shown.receipt.size}, leaf {shown.receipt.leaf.hex()[:16]}…"),
     ]
     if page is not None:
-        rows.append(("report", str(page)))
+        rows.append(("report", page))
     output.table(("", name), rows)
     output.table(("check", "verdict"), sorted(published.verdicts.items()))
     waiving.lines(output, relied_on, now)
@@ -76,7 +75,7 @@ def show(
             "decisions": [_data(record.entry) for record in shown.decisions],
             "waivers": [waiving.data(stored, now) for stored in relied_on],
             "receipt": shown.receipt.to_data(),
-            "report": str(page) if page else None,
+            "report": page,
         }
     )
     return Status.HELD
@@ -97,7 +96,7 @@ def verify_log(
 
     output = Output(as_json=as_json)
     remembered = checkpoint.read_text(encoding="utf-8") if checkpoint else None
-    report = verification.verify_log(registry, remembered=remembered)
+    report = verification.verify_log(registries.folder(registry), remembered=remembered)
     output.diagnostics(report.diagnostics)
     output.say(
         f"{report.entries} entries, {report.blobs} blobs, {report.signatures} signatures: "
@@ -183,12 +182,12 @@ def diff(
     from certify.evidence.bundle import Evidence
     from certify.registry import differences
     from certify.registry.errors import MALFORMED, wrong
-    from certify.registry.registry import Registry, split_name
+    from certify.registry.registry import split_name
 
     output = Output(as_json=as_json)
     if split_name(old)[0] != split_name(new)[0]:
         raise wrong(MALFORMED, f"{old} and {new} are releases of different nodes", fix="name two releases of one node")
-    with Registry.open(registry) as opened:
+    with registries.opened(registry) as opened:
         before, after = (Evidence.decode(opened.blob(opened.show(name).release.evidence)) for name in (old, new))
         found = differences.compare(before, after, opened.blob)
     for section, changes in found.items():
@@ -226,9 +225,10 @@ def _data(value: Any) -> dict[str, Any]:
 
 
 def _add_service() -> None:
-    from certify.cli import serving
+    from certify.cli import keeping, serving
 
     serving.register(registry_app)
+    keeping.register(registry_app)
 
 
 _add_service()

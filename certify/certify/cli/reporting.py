@@ -5,16 +5,16 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from certify.cli import registries
 from certify.cli.status import Status
 from certify.evidence.bundle import Evidence
-from certify.registry.registry import Registry
 from certify.report import FORMATS, render
 from certify_spec.diagnostics import Diagnostic, RequestError, Rule
 
 CLI010 = Rule("CLI010", "There is no report of that form.", "Use one of the forms that the message lists.")
 
 
-def show(subject: str, form: str, output: Path | None, registry: Path) -> int:
+def show(subject: str, form: str, output: Path | None, registry: str) -> int:
     """Render the evidence that the registry holds, and print it or write it to a file.
 
     Raises:
@@ -26,7 +26,7 @@ def show(subject: str, form: str, output: Path | None, registry: Path) -> int:
                 CLI010, f"no report has the form {form!r}", because=f"there are {', '.join(FORMATS)}", fix=CLI010.advice
             )
         )
-    with Registry.open(registry) as opened:
+    with registries.opened(registry) as opened:
         shown = opened.show(subject)
         evidence = Evidence.decode(opened.blob(shown.published.evidence))
         blobs = {digest: opened.blob(digest) for digest in sorted(evidence.references)}

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from certify.cli import registries
 from certify.cli.output import Output
 from certify.cli.status import Status
 from certify.registry.errors import MALFORMED, wrong
@@ -204,6 +205,24 @@ def revoke_token(
     return _said(f"token {token}: {shown['state']}", shown, as_json=as_json)
 
 
+def register_key(
+    registry: registries.Place = registries.DEFAULT,
+    key: Annotated[Path | None, typer.Option("--key", help="The signing key's file or folder.")] = None,
+    as_json: Json = False,
+) -> int:
+    """Enter your signing key at a registry's service, for the user of CERTIFY_TOKEN."""
+    from certify.evidence.keys import load_key
+    from certify.service.client import RemoteRegistry, is_remote
+
+    if not is_remote(registry):
+        raise wrong(MALFORMED, "keys are entered at a service", fix="--registry https://…")
+    pair = load_key(key)
+    with RemoteRegistry(registry) as remote:
+        user = remote.register_key(pair)
+    data = {"key": pair.public.key_id, "user": user}
+    return _said(f"key {pair.public.key_id} is entered for {user}", data, as_json=as_json)
+
+
 def _password() -> str:
     """The password from the environment or the terminal.
 
@@ -228,5 +247,6 @@ def _said(text: str, data: dict[str, Any], *, as_json: bool) -> int:
 def register(app: typer.Typer) -> None:
     """Add the commands to those of the registry."""
     app.command("serve")(serve)
+    app.command("register-key")(register_key)
     app.add_typer(user_app, name="user")
     app.add_typer(token_app, name="token")

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from certify.cli import registries
 from certify.cli.output import Output
 from certify.cli.status import Status
 from certify.codec import EncodingError
@@ -18,7 +19,7 @@ from certify.registry import decisions, waivers
 from certify.registry.decisions import Decision
 from certify.registry.entries import Status as Standing
 from certify.registry.errors import MALFORMED, wrong
-from certify.registry.registry import Registry, StoredWaiver
+from certify.registry.registry import StoredWaiver
 from certify.times import read_time, system_clock, write_seconds
 
 _STYLES: Final = {State.VALID: "yellow", State.EXPIRED: "dim", State.NOT_YET: "cyan"}
@@ -40,7 +41,7 @@ class Asked:
     about: str = ""
 
 
-def waive(asked: Asked, registry: Path, key: Path | None, *, as_json: bool) -> int:
+def waive(asked: Asked, registry: str, key: Path | None, *, as_json: bool) -> int:
     """Sign a waiver that begins now, and enter it.
 
     Raises:
@@ -52,7 +53,7 @@ def waive(asked: Asked, registry: Path, key: Path | None, *, as_json: bool) -> i
     pair = load_key(key)
     envelope = waivers.sign(waiver, pair)
     signed = waivers.read(envelope, pair.public)
-    with Registry.ensure(registry) as opened:
+    with registries.ensured(registry) as opened:
         receipt = opened.waive(envelope, pair.public)
     until = write_seconds(waiver.expires)
     output.say(f"{waiver.code} is waived for {waiver.node} ({_scope(waiver)}) until {until}", "yellow")
@@ -93,10 +94,10 @@ def _moment(text: str) -> datetime:
         ) from None
 
 
-def show(node: str | None, registry: Path, *, as_json: bool) -> int:
+def show(node: str | None, registry: str, *, as_json: bool) -> int:
     """List the waivers, of one node or of all, with the state of each at this moment."""
     output, now = Output(as_json=as_json), system_clock()
-    with Registry.open(registry) as opened:
+    with registries.opened(registry) as opened:
         found = opened.waivers(node)
     lines(output, found, now)
     if not found:
@@ -141,7 +142,7 @@ def _scope(waiver: Waiver) -> str:
     return ", ".join(filter(None, (what, waiver.place, waiver.about)))
 
 
-def decide(name: str, status: Standing, reason: str, registry: Path, key: Path | None, *, as_json: bool) -> int:
+def decide(name: str, status: Standing, reason: str, registry: str, key: Path | None, *, as_json: bool) -> int:
     """Sign a decision on a release as it stands, bound to its evidence, and carry it out.
 
     Raises:
@@ -150,7 +151,7 @@ def decide(name: str, status: Standing, reason: str, registry: Path, key: Path |
             the key signed the evidence.
     """
     output, pair = Output(as_json=as_json), load_key(key)
-    with Registry.open(registry) as opened:
+    with registries.opened(registry) as opened:
         release = opened.show(name).release
         decision = Decision(release.node, release.release, release.evidence, status, release.version, reason)
         try:

@@ -345,6 +345,21 @@ class Registry:
             nodes.setdefault(release.node, []).append(release)
         return {node: tuple(nodes[node]) for node in sorted(nodes)}
 
+    def listed(self) -> tuple[tuple[Release, str], ...]:
+        """All releases with the time of publishing, nodes by name."""
+        with self._store.read() as view:
+            found = [(release, _published(view, release).at) for release in view.releases()]
+        return tuple(sorted(found, key=lambda pair: (pair[0].node, pair[0].entry)))
+
+    @staticmethod
+    def demand_name(name: str) -> None:
+        """Refuse what is no ``node@release``.
+
+        Raises:
+            RequestError: REG009.
+        """
+        split_name(name)
+
     def history(self, node: str) -> tuple[LogRecord, ...]:
         """The log's entries about one node, in order.
 
@@ -410,6 +425,11 @@ class Registry:
         if found is None:
             raise wrong(UNKNOWN_NAME, f"the blob {digest} is no file here", fix="ask for its bytes")
         return found
+
+    def where(self, digest: str) -> str:
+        """Where a blob can be had, for people."""
+        found = self._store.blobs.file(digest)
+        return str(found) if found is not None else f"blob {digest}"
 
     def log(self, start: int = 0, stop: int | None = None) -> tuple[LogRecord, ...]:
         """The log's entries from `start` to before `stop`."""

@@ -1,29 +1,29 @@
 """How much the service takes on: requests in flight, and requests of each client.
 
+Both are patterns that `certify generate` wrote from their proved specifications, in `patterns/`: never more requests in
+flight than places, every place given back exactly once; never more requests of a client than ``burst + rate × time``.
+
 Rules this module keeps:
 
-- nothing waits in a queue of its own: what is not admitted is told so at once, with the time to come again;
-- a client's bucket is forgotten when it would be full again: what is remembered is bounded.
+- nothing waits in a queue: what is not admitted is told so at once, with the time to come again;
+- what is added to the patterns here is the answer in HTTP, and no state of its own.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Final
 
 from certify.service.errors import FULL, TOO_MANY, Declined
+from certify.service.patterns import Bulkhead, BulkheadFull, RateLimited, RateLimiter
 
-MOST_CLIENTS: Final = 10_000
-"""Buckets that are remembered; the one that was used longest ago goes first."""
 WARNED_AT: Final = 0.8
 
 
-class Bulkhead:
+class Places:
     """A bounded number of requests in flight.
 
     Args:
@@ -33,8 +33,14 @@ class Bulkhead:
 
     def __init__(self, capacity: int, warn: Callable[[int], None] = lambda _count: None) -> None:
         self.capacity = capacity
-        self.in_flight = 0
+        self._bulkhead = Bulkhead(capacity=capacity, queue_limit=0, name="requests in flight")
+        self._warn_at = max(1, math.ceil(capacity * WARNED_AT))
         self._warn = warn
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that hold a place."""
+        return self.capacity - self._bulkhead.snapshot().free
 
     @contextmanager
     def admitted(self) -> Iterator[None]:
@@ -43,40 +49,38 @@ class Bulkhead:
         Raises:
             Declined: SRV008, every place is taken.
         """
-        if self.in_flight >= self.capacity:
-            message = f"{self.capacity} requests are in flight, and no more are taken on"
-            raise Declined(503, FULL, message, headers={"Retry-After": "1"})
-        self.in_flight += 1
-        if self.in_flight == max(1, math.ceil(self.capacity * WARNED_AT)):
-            self._warn(self.in_flight)
+        guard = self._bulkhead.guard()
         try:
+            guard.__enter__()
+        except BulkheadFull:
+            message = f"{self.capacity} requests are in flight, and no more are taken on"
+            raise Declined(503, FULL, message, headers={"Retry-After": "1"}) from None
+        try:
+            if (count := self.in_flight) == self._warn_at:
+                self._warn(count)
             yield
         finally:
-            self.in_flight -= 1
+            guard.__exit__(None, None, None)
 
 
-@dataclass(slots=True)
-class Bucket:
-    """One client's tokens."""
-
-    tokens: float
-    at: float
-
-
-@dataclass(slots=True)
 class Buckets:
     """A token bucket for each client.
 
-    Attributes:
+    Args:
         rate: tokens a minute.
         burst: tokens in a full bucket.
-        clock: seconds that only go forward.
+        clock: nanoseconds that only go forward.
     """
 
-    rate: float
-    burst: int
-    clock: Callable[[], float] = time.monotonic
-    held: OrderedDict[str, Bucket] = field(default_factory=OrderedDict)
+    def __init__(self, rate: float, burst: int, clock: Callable[[], int] = time.monotonic_ns) -> None:
+        self.rate = rate
+        self.burst = burst
+        self._limiter = RateLimiter(rate=rate / 60, burst=burst, name="requests of a client", clock=clock)
+
+    @property
+    def clients(self) -> int:
+        """Clients whose bucket is not known to be full."""
+        return self._limiter.snapshot().clients
 
     def take(self, client: str) -> None:
         """Take one of the client's tokens.
@@ -84,21 +88,9 @@ class Buckets:
         Raises:
             Declined: SRV007, there is none; Retry-After says when there will be one.
         """
-        wait = self.seconds_until(client)
-        if wait > 0:
+        try:
+            self._limiter.admit(client)
+        except RateLimited as early:
+            wait = max(1, math.ceil(early.retry_after or 1))
             message = f"more than {self.burst} requests at once, or {self.rate:g} a minute"
-            raise Declined(429, TOO_MANY, message, headers={"Retry-After": str(max(1, math.ceil(wait)))})
-
-    def seconds_until(self, client: str) -> float:
-        """0 when a token was taken, else how long it takes until there is one."""
-        now = self.clock()
-        bucket = self.held.pop(client, None) or Bucket(float(self.burst), now)
-        bucket.tokens = min(float(self.burst), bucket.tokens + (now - bucket.at) * self.rate / 60)
-        bucket.at = now
-        self.held[client] = bucket
-        while len(self.held) > MOST_CLIENTS:
-            self.held.popitem(last=False)
-        if bucket.tokens < 1:
-            return (1 - bucket.tokens) * 60 / self.rate
-        bucket.tokens -= 1
-        return 0.0
+            raise Declined(429, TOO_MANY, message, headers={"Retry-After": str(wait)}) from None

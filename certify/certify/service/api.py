@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field
 from starlette.responses import Response, StreamingResponse
 
-from certify.codec import address, encode
+from certify.codec import address, decode, encode
 from certify.evidence.keys import PublicKey
 from certify.registry.entries import DIGEST
 from certify.registry.errors import BLOB_DIGEST, BLOB_MISSING, UNKNOWN_NAME, Refused, reason, wrong
@@ -232,6 +232,31 @@ async def put_blob(context: Context) -> Response:
     data = await read_body(context.request, settings.largest_part, settings.body_seconds)
     await _stage(context, digest, data)
     return answer({"digest": digest, "size": len(data)}, 201)
+
+
+async def put_pack(context: Context) -> Response:
+    """Upload several blobs at once: a canonical CBOR map of digests to bytes."""
+    settings = context.service.settings
+    data = await read_body(context.request, settings.largest_part, settings.body_seconds)
+    pack = decode(data)
+    if not isinstance(pack, dict) or not all(isinstance(blob, bytes) for blob in pack.values()):
+        raise bad("a pack is a map of digests to bytes")
+    changed = [digest for digest, blob in pack.items() if address(blob) != digest]
+    if changed:
+        raise Refused(
+            *(reason(BLOB_DIGEST, f"the bytes sent as {digest[:64]!r} are not those") for digest in changed[:20])
+        )
+    owner, now, most = context.actor.user, write_time(context.service.clock()), settings.staged
+
+    def work(registry: Registry) -> None:
+        with registry.store.write() as view:
+            if view.staged_bytes(owner) + len(data) > most:
+                raise Declined(413, QUOTA, f"at most {most} bytes may wait to be published")
+            for digest, blob in pack.items():
+                view.stage_blob(digest, blob, owner, now)
+
+    await context.write(work)
+    return answer({"blobs": len(pack)}, 201)
 
 
 async def _stage(context: Context, digest: str, data: bytes) -> None:
@@ -976,6 +1001,8 @@ ENDPOINTS: Final = (
              success=_RANGES),
     Endpoint("PUT", f"{BASE}/blobs/{{digest}}", "Upload a blob at once", put_blob, "upload", raw=_BINARY, success=_PUT),
     Endpoint("POST", f"{BASE}/blobs", "Which blobs are missing", missing_blobs, "upload", body=MissingBody),
+    Endpoint("POST", f"{BASE}/packs", "Upload several blobs at once", put_pack, "upload", raw="application/cbor",
+             success=_PUT),
     Endpoint("POST", f"{BASE}/uploads", "Begin an upload in parts", begin_upload, "upload", body=UploadBody,
              success=_MADE),
     Endpoint("GET", f"{BASE}/uploads/{{upload}}", "Where an upload goes on", upload_offset, "upload"),

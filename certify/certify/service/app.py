@@ -124,7 +124,7 @@ def guarded(
 
 async def _admitted(service: Service, request: Request, work: Answerer) -> Response:
     service.buckets.take(_client(request))
-    place = nullcontext() if request.url.path.endswith(STREAMING) else service.bulkhead.admitted()
+    place = nullcontext() if request.url.path.endswith(STREAMING) else service.places.admitted()
     with place, service.traced(request):
         return await work(request)
 

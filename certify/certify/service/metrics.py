@@ -44,13 +44,13 @@ class Metrics:
         self.warned = Counter(
             "certify_nearly_full", "Times that 80 % of the places were taken.", registry=self.registry
         )
-        self._gauge("certify_in_flight", "Requests in flight.", lambda: service.bulkhead.in_flight)
-        self._gauge("certify_in_flight_capacity", "Places for requests.", lambda: service.bulkhead.capacity)
+        self._gauge("certify_in_flight", "Requests in flight.", lambda: service.places.in_flight)
+        self._gauge("certify_in_flight_capacity", "Places for requests.", lambda: service.places.capacity)
         self._gauge("certify_streams", "Open event streams.", lambda: service.hub.streams)
         self._gauge("certify_write_queue", "Writes that nobody has begun.", lambda: service.desk.waiting)
         self._gauge("certify_batches", "Transactions that wrote something.", lambda: service.desk.batches)
         self._gauge("certify_writes", "Writes in these transactions.", lambda: service.desk.writes)
-        self._gauge("certify_clients", "Clients with a bucket that is not full.", lambda: len(service.buckets.held))
+        self._gauge("certify_clients", "Clients with a bucket that is not full.", lambda: service.buckets.clients)
         self._gauge("certify_readers", "Threads that read.", lambda: service.settings.readers)
         self.waiting_reviews = Gauge("certify_queue", "Releases by status.", ("status",), registry=self.registry)
         self.log_size = Gauge("certify_log_entries", "Entries of the log.", registry=self.registry)

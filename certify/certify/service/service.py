@@ -31,7 +31,7 @@ from certify.registry.sql import Reader
 from certify.registry.submission import Receipt
 from certify.service import identity, reading
 from certify.service.access import OF_STATUS, Access, load_access
-from certify.service.admission import Buckets, Bulkhead
+from certify.service.admission import Buckets, Places
 from certify.service.desk import Desk
 from certify.service.errors import FOREIGN_KEY, NOT_SIGNED_IN, Declined
 from certify.service.events import Hub
@@ -67,7 +67,7 @@ class Service:
         self.desk = Desk(settings.folder, clock=clock, readers=settings.readers)
         self.access = Access(load_access(settings.access))
         self.metrics = Metrics(self)
-        self.bulkhead = Bulkhead(settings.in_flight, self._nearly_full)
+        self.places = Places(settings.in_flight, self._nearly_full)
         self.buckets = Buckets(settings.rate, settings.burst)
         self.logins = Buckets(settings.login_rate, settings.login_burst)
         self.hub = Hub(self.desk, settings.streams)
@@ -77,7 +77,7 @@ class Service:
 
     def _nearly_full(self, count: int) -> None:
         self.metrics.warned.inc()
-        self.log.say("nearly full", in_flight=count, capacity=self.bulkhead.capacity)
+        self.log.say("nearly full", in_flight=count, capacity=self.places.capacity)
 
     async def start(self) -> None:
         """Open the registry, and begin to follow its changes."""

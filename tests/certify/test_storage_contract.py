@@ -1,0 +1,364 @@
+"""The storage interface: one suite, on SQLite and on PostgreSQL, with blobs in files and in S3-compatible storage."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import postgres_support
+from certify.codec import address
+from certify.registry import postgres
+from certify.registry.copies import backup, restore
+from certify.registry.decisions import Decision
+from certify.registry.entries import Status
+from certify.registry.errors import Conflict
+from certify.registry.places import Storage
+from certify.registry.registry import Registry
+from certify.registry.sql import Record
+from certify.registry.store import SCHEMA_VERSION, statements, step
+from certify.registry.verification import verify_log
+from certify.service.desk import Desk
+from certify.service.drafts import retried
+from certify_spec.diagnostics import RequestError
+from registry_support import NODE, OTHER, codes, signed_decision, signed_waiver, submission, ticking, waiver
+
+STORES = ("sqlite", "postgres", "postgres+s3")
+AT = "2026-11-20T12:00:00.000000Z"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """One PostgreSQL server."""
+    with postgres_support.server() as address_:
+        yield address_
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[Callable[[], str]]:
+    """Addresses of new buckets in one S3-compatible server."""
+    import os
+
+    from moto.server import ThreadedMotoServer
+
+    running = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    running.start()
+    host, port = running.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "test")
+        patch.setenv("AWS_CONFIG_FILE", os.devnull)
+        numbers = itertools.count()
+        yield lambda: f"s3://bucket-{next(numbers)}/registry?endpoint=http://{host}:{port}"
+    running.stop()
+
+
+Make = Callable[[str], tuple[Path, Storage]]
+
+
+@pytest.fixture(scope="module")
+def make(
+    tmp_path_factory: pytest.TempPathFactory, server: str, bucket: Callable[[], str]
+) -> Callable[[str], tuple[Path, Storage]]:
+    """Makes places for a registry of a kind."""
+    numbers = itertools.count()
+
+    def made(kind: str) -> tuple[Path, Storage]:
+        number = next(numbers)
+        database = postgres_support.fresh_database(server, f"db{number}") if "postgres" in kind else ""
+        folder = tmp_path_factory.mktemp("contract") / "registry"
+        return folder, Storage(database, bucket() if "s3" in kind else "")
+
+    return made
+
+
+@pytest.fixture(scope="module", params=STORES)
+def registry(request: pytest.FixtureRequest, make: Make) -> Iterator[Registry]:
+    """An empty registry of each kind; tests use nodes of their own."""
+    folder, storage = make(request.param)
+    with Registry.create(folder, clock=ticking(), storage=storage) as found:
+        yield found
+
+
+def test_a_release_goes_through_its_life(registry: Registry) -> None:
+    """R-STORE, R-OCC: publish, again, approve, a second approval; the same receipts and conflicts on every store."""
+    handed_in = submission("life/node")
+    receipt = registry.publish(handed_in)
+    assert registry.publish(handed_in) == receipt
+    receipt.verify(registry.verifier)
+    decision = Decision("life/node", "1.0.0", receipt.evidence, Status.APPROVED, 1, "looks right")
+    registry.decide(*signed_decision(decision))
+    with pytest.raises(Conflict) as told:
+        registry.decide(*signed_decision(decision))
+    assert (told.value.item, told.value.expected, told.value.actual) == ("life/node@1.0.0", 1, 2)
+    assert registry.show("life/node@1.0.0").release.status is Status.APPROVED
+    assert registry.blob(receipt.evidence) == handed_in.blobs[receipt.evidence]
+    registry.waive(*signed_waiver(waiver()))
+    assert [stored.waiver.code for stored in registry.waivers(NODE)] == ["TSTR001"]
+    assert verify_log(registry.folder).diagnostics == ()
+
+
+def test_records_are_swapped_by_version(registry: Registry) -> None:
+    """R-OCC: a record is stored at the expected version, or a conflict names item, expected and actual version."""
+    record = Record("thing", "a", "ana", "open", at=AT, data={"n": 1, "text": "日本\n\"'"})
+    with registry.store.write() as view:
+        stored = view.put_record(record, 0)
+        assert view.record("thing", "a") == stored
+        again = view.put_record(stored.changed(AT, n=2), 1)
+    assert (again.version, again.data["n"]) == (2, 2)
+    for expected, actual in ((0, 2), (1, 2), (3, 2)):
+        with pytest.raises(Conflict) as told, registry.store.write() as view:
+            view.put_record(record, expected)
+        assert (told.value.item, told.value.expected, told.value.actual) == ("thing a", expected, actual)
+    with registry.store.read() as view:
+        assert view.records("thing", owner="ana", state="open") == (again,)
+        assert view.records("thing", owner="bo") == view.records("thing", after="a") == ()
+
+
+def test_a_part_of_a_batch_is_undone_alone(registry: Registry) -> None:
+    """R-STORE: in one transaction, a write that raises leaves nothing, and the others stay."""
+    with registry.store.batch():
+        with registry.store.write() as view:
+            view.put_record(Record("batch", "kept", at=AT), 0)
+        with pytest.raises(ZeroDivisionError):
+            undone(registry)
+        with registry.store.write() as view:
+            view.put_record(Record("batch", "kept too", at=AT), 0)
+    with registry.store.read() as view:
+        assert [record.id for record in view.records("batch")] == ["kept", "kept too"]
+        assert not view.holds_blob(address(b"undone"))
+    assert registry.store.blobs.read(address(b"undone")) is None
+
+
+def undone(registry: Registry) -> None:
+    """A write that raises after it has changed something."""
+    with registry.store.write() as view:
+        view.put_record(Record("batch", "undone", at=AT), 0)
+        view.stage_blob(address(b"undone"), b"undone", "ana", AT)
+        raise ZeroDivisionError
+
+
+def test_uploads_wait_to_be_named(registry: Registry) -> None:
+    """R-STORE: an upload is held, counts for its owner, survives other writers, and is given up when it is old."""
+    digest = address(b"uploaded")
+    with registry.store.write() as view:
+        view.stage_blob(digest, b"uploaded", "ana", AT)
+    with registry.store.write() as view:
+        assert (view.holds_blob(digest), view.knows_blob(digest), view.staged_bytes("ana")) == (True, False, 8)
+    assert registry.store.blobs.read(digest, 2, 5) == b"loa"
+    assert registry.store.blobs.size(digest) == 8
+    with registry.store.write() as view:
+        assert view.unstage("2026-11-20T11:00:00Z") == ()
+        assert view.unstage("2026-11-20T13:00:00Z") == (digest,)
+        registry.store.blobs.remove([digest])
+    assert registry.store.blobs.read(digest) is None
+
+
+def test_events_and_audit_only_grow(registry: Registry) -> None:
+    """R-FANOUT: changes have numbers without gaps; the audit cannot be changed, not even by mistake."""
+    with registry.store.write() as view:
+        last = view.last_event()
+        for number in range(3):
+            view.add_event(AT, "test", f"item {number}", {"n": number})
+        view.add_audit(AT, "ana", "approve", "x", "refused", "no", "127.0.0.1")
+    with registry.store.read() as view:
+        assert [(e.number - last, e.data["n"]) for e in view.events(last, 10)] == [(1, 0), (2, 1), (3, 2)]
+        assert view.audited(outcome="refused", limit=1)[0].who == "ana"
+    with pytest.raises(Exception, match=r"only grows|REG005"), registry.store.write() as view:
+        view._run("DELETE FROM audit", ())
+
+
+def test_lists_are_searched_the_same_everywhere(registry: Registry) -> None:
+    """R-STORE: order, upper and lower case, and signs that stand for something else."""
+    for node, release in (("list/a", "1.0.0"), ("list/b_c", "1.0.0"), ("list/bxc", "1.0.0")):
+        registry.publish(submission(node, release))
+    with registry.store.read() as view:
+        found = view.find_releases(text="LIST/b_c")
+        newest = view.find_releases(text="list/", limit=2)
+        assert view.count_releases()["certified"] >= 3
+    assert [release.node for release in found] == ["list/b_c"]
+    assert [release.node for release in newest] == ["list/bxc", "list/b_c"]
+
+
+def test_text_that_looks_like_a_statement_is_text(registry: Registry) -> None:
+    """R-AUTH: values are parameters on every store; none becomes a statement."""
+    hostile = "x'; DROP TABLE records; --"
+    with registry.store.write() as view:
+        view.put_record(Record("hostile", hostile, hostile, hostile, at=AT, data={hostile: hostile}), 0)
+        assert view.release(hostile, hostile) is None
+        assert view.find_releases(text=hostile) == ()
+    with registry.store.read() as view:
+        assert view.records("hostile", owner=hostile, state=hostile)[0].data == {hostile: hostile}
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_no_update_is_lost_among_conflicting_edits(make: Make, kind: str) -> None:
+    """R-OCC: of 1,000 edits of one counter by 50 editors at once, each that was acknowledged is in it, once."""
+    folder, storage = make(kind)
+    Registry.create(folder, storage=storage).close()
+    tally = asyncio.run(edit(folder, editors=50, edits=20))
+    assert tally["acknowledged"] + tally["given up"] == 1000
+    assert tally["found"] == tally["acknowledged"] > 0
+    assert tally["conflicts"] > 0
+
+
+async def edit(folder: Path, *, editors: int, edits: int) -> dict[str, int]:
+    """Edit one counter from many tasks at once, with compare-and-swap and retries; what came of it."""
+    desk = Desk(folder)
+    desk.start()
+    tally = dict.fromkeys(("acknowledged", "given up", "conflicts"), 0)
+
+    def begin(found: Registry) -> None:
+        with found.store.write() as view:
+            view.put_record(Record("counter", "one", at=AT, data={"n": 0}), 0)
+
+    def look(found: Registry) -> Record:
+        with found.store.read() as view:
+            record = view.record("counter", "one")
+        assert record is not None
+        return record
+
+    async def attempt() -> None:
+        seen = await desk.read(look)
+
+        def change(found: Registry) -> None:
+            with found.store.write() as view:
+                view.put_record(seen.changed(AT, n=seen.data["n"] + 1), seen.version)
+
+        try:
+            await desk.write(change)
+        except Conflict:
+            tally["conflicts"] += 1
+            raise
+
+    async def editor() -> None:
+        for _ in range(edits):
+            try:
+                await retried(attempt, asyncio.sleep, first=0.002)
+                tally["acknowledged"] += 1
+            except Conflict:
+                tally["given up"] += 1
+
+    try:
+        await desk.write(begin)
+        await asyncio.gather(*(editor() for _ in range(editors)))
+        tally["found"] = int((await desk.read(look)).data["n"])
+    finally:
+        desk.stop()
+        desk.close()
+    return tally
+
+
+def test_a_registry_moves_from_store_to_store(make: Make, tmp_path: Path) -> None:
+    """R-DURABLE: a backup is an embedded registry that verifies; restored into PostgreSQL and S3 it says the same."""
+    folder, storage = make("sqlite")
+    with Registry.create(folder, clock=ticking(), storage=storage) as source:
+        receipt = source.publish(submission())
+        decision = Decision(NODE, "1.0.0", receipt.evidence, Status.APPROVED, 1, "looks right")
+        source.decide(*signed_decision(decision, OTHER))
+        with source.store.write() as view:
+            view.put_record(Record("user", "ana", at=AT, data={"roles": ["author"]}), 0)
+    report = backup(folder, tmp_path / "backup")
+    assert (report.holds, report.entries) == (True, 2)
+    target, elsewhere = make("postgres+s3")
+    assert restore(tmp_path / "backup", target, elsewhere).holds
+    with Registry.open(target, clock=ticking()) as found:
+        assert found.show(f"{NODE}@1.0.0").receipt == receipt
+        with found.store.read() as view:
+            assert view.record("user", "ana") is not None
+        found.publish(submission(release="1.1.0"))
+    assert verify_log(target).holds
+    assert backup(target, tmp_path / "again").entries == 3
+
+
+def test_a_damaged_backup_is_not_restored(make: Make, tmp_path: Path) -> None:
+    """R-DURABLE: what does not verify is refused, and nothing is made."""
+    folder, storage = make("sqlite")
+    with Registry.create(folder, clock=ticking(), storage=storage) as source:
+        receipt = source.publish(submission())
+    backup(folder, tmp_path / "backup")
+    blob = tmp_path / "backup" / "blobs" / receipt.evidence[:2] / receipt.evidence[2:]
+    blob.write_bytes(b"other")
+    target, _ = make("sqlite")
+    with pytest.raises(RequestError) as refused:
+        restore(tmp_path / "backup", target, Storage())
+    assert codes(refused.value) == ["REG005"]
+    assert not target.exists()
+
+
+def test_an_older_schema_is_brought_up(make: Make) -> None:
+    """R-SCHEMA: a registry of schema 1 opens, is migrated in one transaction, and still verifies."""
+    import contextlib
+    import sqlite3
+
+    folder, storage = make("sqlite")
+    with Registry.create(folder, clock=ticking(), storage=storage) as made:
+        made.publish(submission())
+    with contextlib.closing(sqlite3.connect(folder / "registry.db", isolation_level=None)) as connection:
+        for statement in statements(step(2)):
+            kind, name = statement.rpartition("CREATE ")[2].split()[:2]
+            if kind != "TRIGGER":
+                connection.execute(f"DROP {kind} IF EXISTS {name}")
+        connection.execute("DELETE FROM migrations WHERE version > 1")
+    assert verify_log(folder).diagnostics == ()
+    with Registry.open(folder, clock=ticking()) as opened:
+        opened.publish(submission(release="1.1.0"))
+        with opened.store.read() as view:
+            assert view._rows("SELECT max(version) FROM migrations") == [(SCHEMA_VERSION,)]
+    assert verify_log(folder).diagnostics == ()
+
+
+@pytest.mark.parametrize(
+    ("tamper", "code"),
+    [
+        ("UPDATE releases SET status = 'approved'", "LOG032"),
+        ("DELETE FROM releases", "LOG030"),
+        ("UPDATE checkpoints SET note = 'x'", "LOG010"),
+        ("UPDATE entries SET leaf_hash = decode(repeat('00', 32), 'hex')", "LOG005"),
+        ("DROP TRIGGER entries_stay ON entries", "LOG002"),
+    ],
+)
+def test_a_rewritten_log_is_found_in_postgresql(make: Make, tamper: str, code: str) -> None:
+    """R-LOG: what somebody with the database's password changes is found by `verify-log`."""
+    import psycopg
+
+    folder, storage = make("postgres")
+    with Registry.create(folder, clock=ticking(), storage=storage) as made:
+        made.publish(submission())
+    with psycopg.connect(storage.database, autocommit=True) as connection:
+        if not tamper.startswith("DROP"):
+            for table in ("entries", "checkpoints"):
+                connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+        connection.execute(tamper)
+        for table in ("entries", "checkpoints"):
+            connection.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+    assert code in {d.code for d in verify_log(folder).diagnostics}
+
+
+@pytest.mark.parametrize(
+    "database", ["mysql://x/y", "postgresql://user:secret@127.0.0.1/x", "postgresql://127.0.0.1/x?password=secret"]
+)
+def test_addresses_that_are_refused(tmp_path: Path, database: str) -> None:
+    """R-STORE: another database, or an address that would store a password."""
+    with pytest.raises(RequestError) as refused:
+        Registry.create(tmp_path / "registry", storage=Storage(database))
+    assert codes(refused.value) == ["REG009"]
+
+
+def test_a_database_that_is_not_there(tmp_path: Path) -> None:
+    """R-STORE: REG010 with what the driver says, and no registry."""
+    port = postgres_support.free_port()
+    with pytest.raises(RequestError) as refused:
+        Registry.create(tmp_path / "registry", storage=Storage(f"postgresql://x@127.0.0.1:{port}/x"))
+    assert codes(refused.value) == ["REG010"]
+
+
+def test_the_schema_in_postgresqls_words() -> None:
+    """R-SCHEMA: nothing of SQLite's own words is left in what PostgreSQL is told."""
+    for version in range(1, SCHEMA_VERSION + 1):
+        for statement in statements(step(version)):
+            said = postgres.translated(statement)
+            assert not any(word in said for word in ("STRICT", "ROWID", "BLOB", "RAISE(", "INTEGER"))
