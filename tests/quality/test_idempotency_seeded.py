@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from functools import cache
 from pathlib import Path
@@ -17,7 +18,15 @@ from certify.subject import read_subject
 from certify_spec.diagnostics import Severity
 
 CASES = Path(__file__).parent / "idempotency_cases"
+#: Faults whose mechanism a cheaper case or a refused example has as well: judged with `CERTIFY_SEEDS=all`.
+SELDOM = {
+    "check_then_act", "key_misses_field", "key_of_the_day", "own_key_misses_field", "post_then_mark",
+    "remembers_only_the_last", "swallowed_constraint", "two_transactions",
+}  # fmt: skip
 REFUSED = sorted((CASES / "refused").glob("*.py.txt"))
+JUDGED = [
+    case for case in REFUSED if os.environ.get("CERTIFY_SEEDS") == "all" or case.name.partition(".")[0] not in SELDOM
+]
 ACCEPTED = sorted((CASES / "accepted").glob("*.py.txt"))
 FIXTURES = {"one": {"id": "a1", "amount": 5}, "other": {"id": "b2", "amount": 9}}
 
@@ -102,7 +111,7 @@ def name_of(case: Path) -> str:
     return case.name.partition(".")[0]
 
 
-@pytest.mark.parametrize("case", REFUSED, ids=name_of)
+@pytest.mark.parametrize("case", JUDGED, ids=name_of)
 def test_seeded_fault_is_found(case: Path, tmp_path: Path) -> None:
     """C-IDEM: the fault is an error with the expected code, at the expected line."""
     result = checked(build(case, tmp_path))

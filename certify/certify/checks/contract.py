@@ -37,6 +37,9 @@ _LOCATED: Final = 12
 _ENOUGH_HANGS: Final = 2
 """So many answers that hang show enough of an upstream: each costs the whole limit."""
 _SLOW_KINDS: Final = ("slow", "timeout")
+_PROMPT_KINDS: Final = ("status", "malformed")
+"""Faults at which no node has to wait: they are injected at further inputs, too."""
+_OTHER_INPUTS: Final = 6
 #: Mistakes that have nothing to do with which answer shows them.
 _WHATEVER_THE_ANSWER: Final = frozenset({rules.OTHER_KEY, rules.FOLLOWS, rules.DECEIVED})
 
@@ -69,6 +72,13 @@ def check(bench: Workbench) -> CheckResult:
         for number, bed in enumerate(beds[resource.name])
         for case in matrix(bed, limit, reduced=number > 0)
     ]
+    cases += [
+        case
+        for resource in upstreams
+        for bed in _others(resource, runs, beds[resource.name])
+        for case in matrix(bed, limit, reduced=True)
+        if case.fault.kind in _PROMPT_KINDS
+    ]
     injected = _inject(bench, cases, sources, limit, begun=fuzzed.measured["inputs_planned"])
     injected.flaws += _judge_clean(beds, sources, limit)
     findings = [*fuzzed.findings, *_findings(bench, lines, injected.flaws)]
@@ -100,6 +110,22 @@ def _beds(resource: Resource, runs: Sequence[tuple[str, bytes, RunRecord]]) -> I
             if kind not in seen and len(seen) <= _FURTHER_BEDS:
                 seen.add(kind)
                 yield Bed(resource, name, text, record, position)
+
+
+def _others(resource: Resource, runs: Sequence[tuple[str, bytes, RunRecord]], beds: Sequence[Bed]) -> Iterator[Bed]:
+    """Other inputs with a request of a kind that was disturbed already: a node may answer as declared at one alone.
+
+    The first ones, which are the fixtures, and some spread over the rest.
+    """
+    used = {bed.text for bed in beds}
+    asking = [
+        Bed(resource, name, text, record)
+        for name, text, record in runs
+        if text not in used and any(e.resource == resource.name for e in record.exchanges)
+    ]
+    first, rest = asking[: _OTHER_INPUTS // 2], asking[_OTHER_INPUTS // 2 :]
+    yield from first
+    yield from rest[:: -(-len(rest) // (_OTHER_INPUTS - len(first)) or 1)]
 
 
 def _not_exercised(bench: Workbench, beds: dict[str, list[Bed]]) -> Iterator[Diagnostic]:

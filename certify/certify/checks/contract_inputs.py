@@ -13,6 +13,7 @@ Rules this module keeps:
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -48,6 +49,8 @@ _SHRUNK: Final = 4
 _ENOUGH_HANGS: Final = 2
 """Inputs that pass a limit before the rest is left out: each costs the whole limit, and one refutes the node."""
 _SHRINKING_RUNS: Final = 48
+_POSITION: Final = re.compile(r"\[\d+\]")
+"""A place in a list: the same mistake at two of them is one."""
 
 
 @dataclass(slots=True)
@@ -135,7 +138,7 @@ def judge(outcome: Outcome, sources: Sources) -> _Failure | None:
         case Crashed(_planned, number, status):
             return _Failure(rules.ENDED, f"signal {number}" if number else f"exit status {status}")
         case Unencodable(reason):
-            return _Failure(rules.MISFIT, reason.partition(":")[0])
+            return _Failure(rules.MISFIT, _POSITION.sub("[…]", reason.partition(":")[0]))
         case Returned():
             return None
 

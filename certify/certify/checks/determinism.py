@@ -15,7 +15,7 @@ Rules this module keeps:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -35,7 +35,7 @@ from certify.laboratory.record import (
     Returned,
     RunRecord,
 )
-from certify.manifest.model import Determinism, Factor
+from certify.manifest.model import Determinism, Effects, Factor
 from certify_spec.diagnostics import Diagnostic, Note, Place, Rule, Severity
 
 CHECK: Final = "C-DETERMINISM"
@@ -77,6 +77,11 @@ DET012 = Rule(
 DET013 = Rule(
     "DET013", "The output depends on the order in which a folder is listed.", "Sort what listing a folder gives."
 )
+DET014 = Rule(
+    "DET014",
+    "The output depends on what the process was called with before.",
+    "Keep no state between calls, or none that the output depends on.",
+)
 DET020 = Rule(
     "DET020",
     "The output differs between two runs in the same surroundings.",
@@ -101,6 +106,7 @@ _RULES: Final[Mapping[Factor, Rule]] = {
     Factor.CPU_COUNT: DET011,
     Factor.THREADS: DET012,
     Factor.DIRECTORY_ORDER: DET013,
+    Factor.EARLIER_CALLS: DET014,
 }
 
 BASE: Final = Environment()
@@ -129,6 +135,7 @@ PERTURBATIONS: Final[tuple[tuple[Factor, Environment], ...]] = (
     (Factor.THREADS, replace(BASE, threads=1e-5)),
     (Factor.THREADS, replace(BASE, threads=1e-4)),
     (Factor.DIRECTORY_ORDER, replace(BASE, directory_order=1)),
+    (Factor.EARLIER_CALLS, replace(BASE, earlier_calls=1)),
 )
 _REPEATS: Final = 3
 _CONFIRMATIONS: Final = 3
@@ -170,7 +177,7 @@ def check(bench: Workbench) -> CheckResult:
     node = bench.subject.manifest.node
     plans = [
         (fixture, factor, Plan((Delivery(text),), environment))
-        for factor, environment in _schedule()
+        for factor, environment in _schedule(node.effects)
         for fixture, text in bench.fixtures.items()
     ]
     base: dict[str, RunRecord] = {}
@@ -217,10 +224,13 @@ def _records(laboratory: Laboratory, plans: list[Plan]) -> Iterator[RunRecord]:
     yield from laboratory.run_all(plan for plan in plans if plan.environment != BASE)
 
 
-def _schedule() -> Iterator[tuple[Factor | None, Environment]]:
+def _schedule(effects: Effects) -> Iterator[tuple[Factor | None, Environment]]:
+    """What to run each fixture in. Only a pure node may be called again without looking at what that does."""
     for _ in range(_REPEATS):
         yield None, BASE
-    yield from PERTURBATIONS
+    for factor, environment in PERTURBATIONS:
+        if factor is not Factor.EARLIER_CALLS or effects is Effects.PURE:
+            yield factor, environment
 
 
 def _limited(*records: RunRecord) -> bool:
@@ -304,12 +314,14 @@ def _cause(bench: Workbench, leak: _Leak) -> _Cause:
     """Run both sides again, line by line, and find where they part."""
     delivery = (Delivery(bench.fixtures[leak.fixture]),)
     environments = (BASE, BASE, *([] if leak.factor is None else [leak.environment]))
-    runs = list(_records(bench.laboratory, [Plan(delivery, e, observe=Observe.LINES) for e in environments]))
+    runs = _closely(bench, delivery, environments)
     rule = _RULES[leak.factor] if leak.factor else DET012 if _races(runs[-1]) else DET020
     if rule is DET012:
         parted = _race(bench, delivery, runs)
     else:
         parted = divergence(runs[0], runs[1]) if leak.factor is None else divergence(runs[0], runs[2], twin=runs[1])
+    if leak.factor is Factor.EARLIER_CALLS:
+        parted = _accumulated(bench, delivery) or parted
     seen = readings(runs[-1], leak.factor)
     entry = bench.laboratory.signature()
     last = [event.place for event in (*seen, *sendings(runs[-1])) if event.place is not None]
@@ -318,6 +330,17 @@ def _cause(bench: Workbench, leak: _Leak) -> _Cause:
     if rule is DET012:
         leak = replace(leak, environment=replace(BASE, threads=leak.environment.threads if leak.factor else 1e-6))
     return _Cause(leak, rule, parted, seen, place, draws)
+
+
+def _closely(bench: Workbench, delivery: tuple[Delivery], environments: Iterable[Environment]) -> list[RunRecord]:
+    return list(_records(bench.laboratory, [Plan(delivery, e, observe=Observe.LINES) for e in environments]))
+
+
+def _accumulated(bench: Workbench, delivery: tuple[Delivery]) -> Divergence | None:
+    """Where a second and a third call part: unlike the first, neither imports or prepares anything."""
+    second, third = (replace(BASE, earlier_calls=number) for number in (1, 2))
+    runs = _closely(bench, delivery, (second, second, third))
+    return divergence(runs[0], runs[2], twin=runs[1])
 
 
 def _race(bench: Workbench, delivery: tuple[Delivery], runs: list[RunRecord]) -> Divergence | None:

@@ -40,6 +40,7 @@ class Environment:
         threads: the interpreter's switch interval in seconds; below the usual 0.005, it is also the seed of short
             pauses in the node's threads.
         directory_order: the seed of the order in which the laboratory creates files.
+        earlier_calls: calls with the same input that the process has made before; what they gave is not looked at.
     """
 
     hash_seed: int = 0
@@ -55,6 +56,7 @@ class Environment:
     cpu_count: int = 1
     threads: float = 0.005
     directory_order: int = 0
+    earlier_calls: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -228,6 +228,7 @@ def of_sandbox(environment: Environment) -> Environment:
         env=(),
         cpu_count=_BORN.cpu_count,
         threads=_BORN.threads,
+        earlier_calls=_BORN.earlier_calls,
     )
 
 

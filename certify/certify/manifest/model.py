@@ -158,6 +158,7 @@ class Factor(StrEnum):
     CPU_COUNT = "cpu_count"
     THREADS = "threads"
     DIRECTORY_ORDER = "directory_order"
+    EARLIER_CALLS = "earlier_calls"
     UPSTREAM = "upstream"
 
 

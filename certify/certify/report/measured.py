@@ -35,6 +35,7 @@ _KNOWN_FACTORS: Final = {
     "cpu_count": "number of processors",
     "threads": "switching of threads",
     "directory_order": "order of a folder's files",
+    "earlier_calls": "earlier calls",
     "upstream": "answers of upstreams",
 }
 
