@@ -49,8 +49,22 @@ NO_CHECK: Final = LOCK.replace(" and taken == 0", "")
 """Seeded bug: the lock is given to whoever asks."""
 NO_RELEASE: Final = LOCK.replace("taken := taken - 1", "taken := taken")
 """Seeded bug: whoever gives back does not free the lock."""
-NO_LEMMA: Final = LOCK.replace("invariant counted", "reachable counted").replace("invariant kept", "reachable kept")
-"""What the proof rests on is missing."""
+NO_LEMMA: Final = (
+    LOCK.replace("invariant counted", "reachable counted")
+    .replace("invariant kept", "reachable kept")
+    .replace("step comes_back on give(c) : taken' == 0\n", "")
+)
+"""What the proof rests on is missing, and can be found."""
+NO_COUNT: Final = """machine Gate
+  "What the proof rests on is missing, and speaks of how many there are, which no small world can tell."
+param limit : Int where limit >= 1
+sort Call
+var inside : Set[Call] = empty
+var count : Int = 0
+action enter(c: Call) when c not in inside and count < limit { inside := insert(inside, c); count := count + 1 }
+action leave(c: Call) when c in inside { inside := remove(inside, c); count := count - 1 }
+invariant bounded : size(inside) <= limit
+"""
 
 C0: Final = Element("Call", 0)
 C1: Final = Element("Call", 1)

@@ -16,7 +16,7 @@ from certify.specs import engine
 from certify_verifier import cache
 from certify_verifier.search import DisagreementError
 from certify_verifier.solving import Question, Status
-from specs_support import LOCK, NO_CHECK, NO_LEMMA, NO_RELEASE
+from specs_support import LOCK, NO_CHECK, NO_COUNT, NO_LEMMA, NO_RELEASE
 
 DEEP = """machine Far
 var n : Int = 0
@@ -67,11 +67,12 @@ def verdicts(out: str) -> dict[str, str]:
         (LOCK, "one_holder", "proved", 0),
         (NO_CHECK, "one_holder", "refuted", 1),
         (NO_RELEASE, "comes_back", "refuted", 1),
-        (NO_LEMMA, "one_holder", "not-inductive", 1),
+        (NO_LEMMA, "one_holder", "proved", 0),
+        (NO_COUNT, "bounded", "not-inductive", 1),
         (LOCK.replace("== inside {", "== inside and taken > 7 {"), "give", "vacuous", 1),
         (DEEP, "far", "undecided", 3),
     ],
-    ids=["right", "no check", "no release", "no lemma", "never given back", "too far"],
+    ids=["right", "no check", "no release", "lemma found", "no lemma", "never given back", "too far"],
 )
 def test_each_verdict_has_its_exit_status(
     capsys: pytest.CaptureFixture[str], text: str, name: str, verdict: str, status: int
@@ -80,6 +81,19 @@ def test_each_verdict_has_its_exit_status(
     assert run(["verify", spec(text), "--json", "--jobs", "2"]) == status
     out = capsys.readouterr().out
     assert (verdicts(out)[name], json.loads(out)["status"]) == (verdict, status)
+
+
+def test_a_lemma_that_was_found_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """What had to be found is said, as a declaration to copy too; once it is stated, nothing is looked for."""
+    text = spec(NO_LEMMA)
+    assert run(["verify", text, "--jobs", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "by induction with a lemma that was found, for all parameters" in out
+    [lemma] = [line.partition("found: ")[2] for line in out.splitlines() if "found: lemma" in line]
+    assert run(["verify", text, "--jobs", "2"]) == 0
+    assert f"found: {lemma}\n" in capsys.readouterr().out
+    assert run(["verify", spec(f"{NO_LEMMA}{lemma}\n"), "--jobs", "2"]) == 0
+    assert "found: lemma" not in capsys.readouterr().out
 
 
 def test_a_counterexample_is_told_as_a_table(capsys: pytest.CaptureFixture[str]) -> None:

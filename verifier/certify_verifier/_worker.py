@@ -25,7 +25,7 @@ def main() -> None:
         question = json.loads(line)
         begin = time.monotonic()
         try:
-            answer = _ask_cvc5(question) if question["solver"] == "cvc5" else _ask_z3(question)
+            answer = _SOLVERS[question["solver"]](question)
         except MemoryError:
             answer = {"status": "unknown", "reason": "out of memory"}
         except Exception as problem:  # whatever a solver raises is an answer too: it could not decide
@@ -55,6 +55,38 @@ def _ask_z3(question: dict[str, Any]) -> dict[str, Any]:
         defined = {line.split(" ", 2)[1] for line in question["text"].splitlines() if line.startswith("(define-fun ")}
         answer["model"] = {d.name(): _meaning(model, d) for d in model.decls() if d.name() not in defined}
     return answer
+
+
+def _ask_spacer(question: dict[str, Any]) -> dict[str, Any]:
+    """Solve Horn clauses; the model gives each predicate as a tree of lists."""
+    import z3
+
+    context = z3.Context()
+    solver = z3.SolverFor("HORN", ctx=context)
+    solver.set("timeout", question["milliseconds"])
+    solver.set("spacer.global", True)  # finds relations between numbers that are otherwise followed one by one for ever
+    solver.from_string(question["text"])
+    status = str(solver.check())
+    if status != "sat":
+        return {"status": status, "reason": solver.reason_unknown() if status == "unknown" else ""}
+    model = solver.model()
+    found = {}
+    for declaration in model.decls():
+        meaning = model[declaration]
+        whole = meaning.else_value() if isinstance(meaning, z3.FuncInterp) else meaning
+        found[declaration.name()] = _tree(whole)
+    return {"status": status, "model": found}
+
+
+def _tree(term: Any) -> Any:
+    """A formula as lists; argument `i` of its predicate is `["var", i]`."""
+    import z3
+
+    if z3.is_var(term):
+        return ["var", z3.get_var_index(term)]
+    if z3.is_true(term) or z3.is_false(term) or z3.is_int_value(term):
+        return _plain(term)
+    return [term.decl().name(), *(_tree(term.arg(i)) for i in range(term.num_args()))]
 
 
 def _meaning(model: Any, declaration: Any) -> Any:
@@ -97,6 +129,8 @@ def _ask_cvc5(question: dict[str, Any]) -> dict[str, Any]:
         return {"status": status}
     return {"status": "unknown" if status.startswith("unknown") else "error", "reason": status}
 
+
+_SOLVERS = {"z3": _ask_z3, "cvc5": _ask_cvc5, "spacer": _ask_spacer}
 
 if __name__ == "__main__":
     main()

@@ -24,7 +24,7 @@ from certify_verifier.solving import Answer, Question, Status
 def solver_version(solver: str) -> str:
     """The installed version of a solver; empty if it is not installed."""
     try:
-        return metadata.version("z3-solver" if solver == "z3" else solver)
+        return metadata.version("z3-solver" if solver in ("z3", "spacer") else solver)
     except metadata.PackageNotFoundError:
         return ""
 

@@ -42,7 +42,7 @@ class Question:
 
     Attributes:
         text: a whole script without `(check-sat)`.
-        solver: `z3` or `cvc5`.
+        solver: `z3` or `cvc5`; `spacer` for Horn clauses, whose model is wanted.
         milliseconds: the limit.
         seed: for the solver's choices.
         model: whether a model is wanted.

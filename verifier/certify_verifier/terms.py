@@ -289,11 +289,12 @@ def to_text(term: Term) -> str:
     """A term as SMT-LIB text."""
     texts: dict[Term, str] = {}
     for part in walk([term]):
-        texts[part] = _text(part, texts)
+        texts[part] = written(part, texts)
     return texts[term]
 
 
-def _text(term: Term, texts: Mapping[Term, str]) -> str:
+def written(term: Term, texts: Mapping[Term, str]) -> str:
+    """A term as SMT-LIB text, given that of its operands."""
     inside = " ".join(texts[arg] for arg in term.args)
     match term.op:
         case "lit":
@@ -362,7 +363,7 @@ def script(assertions: Sequence[Term], enumerations: Mapping[str, Sequence[str]]
             texts[term] = f"x{variables}"
             variables += 1
             continue
-        text = _text(term, texts)
+        text = written(term, texts)
         if term in shared:
             lines.append(f"(define-fun d.{names} () {symbol(term.sort)} {text})")
             text = f"d.{names}"

@@ -19,9 +19,16 @@ from certify_spec.interpreter import Event, Trace
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """Holds for all parameters, all sizes and all reachable states; `method` says how it was shown."""
+    """Holds for all parameters, all sizes and all reachable states.
+
+    Attributes:
+        method: how it was shown.
+        lemma: what the specification does not say and the proof needs, as the language would write it; it was found by
+            the verifier and is proved together with the property.
+    """
 
     method: str
+    lemma: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +114,8 @@ def to_json(verdict: Verdict) -> dict[str, Any]:
     """The verdict as text, numbers, lists and maps."""
     data: dict[str, Any] = {"verdict": name(verdict)}
     match verdict:
-        case Proved(method):
-            return data | {"method": method}
+        case Proved(method, lemma):
+            return data | {"method": method} | ({"lemma": lemma} if lemma else {})
         case ProvedUpTo(steps, instance):
             return data | {"steps": steps, "instance": instance}
         case Refuted(trace, clause):

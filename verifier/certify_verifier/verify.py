@@ -1,13 +1,15 @@
 """Deciding what a specification claims.
 
 For each claim, in this order: induction over worlds of any size, each obligation by a fresh solver; where that fails, a
-counterexample to induction in worlds of one to three elements; if there is one, the shortest run that breaks the claim;
-if there is none, induction again with more said of finite sets, another solver and other seeds.
+counterexample to induction in worlds of one to three elements; if there is one, the shortest run that breaks the claim,
+and if none does, a lemma that carries it; if there is none, induction again with more said of finite sets, another
+solver and other seeds.
 
 Rules this module keeps:
 
 - a claim is proved only from invariants that are proved: whatever rests on one that is not is tried again without it;
 - vacuity is a failure: assumptions must be satisfiable, every action must be able to happen, every premise to be met;
+- a lemma that was found is proved by plain induction like any other, whatever found it;
 - an unknown stays one: nothing is proved because a solver gave up.
 """
 
@@ -18,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from threading import Lock
+from typing import Any, Final
 
 from certify_spec import model as m
 from certify_spec.diagnostics import Place
@@ -27,6 +30,7 @@ from certify_verifier.cache import Cache
 from certify_verifier.effort import excess
 from certify_verifier.encoding import UnsupportedError
 from certify_verifier.exploration import explore
+from certify_verifier.inference import PREDICATE, conjectures
 from certify_verifier.obligation import (
     ANY_SIZE,
     Obligation,
@@ -43,12 +47,16 @@ from certify_verifier.solving import Answer, Question, Solvers, Status
 from certify_verifier.verdict import (
     Finding,
     Proved,
+    ProvedUpTo,
     Refuted,
     Undecided,
     Vacuous,
     Verdict,
     is_success,
 )
+
+MOST_FOR_LEMMAS: Final = 5_000
+"""Milliseconds for the search of a lemma in one small world."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,13 +297,32 @@ class _Verification:
         for position in failed:
             broken = self._counterexample(claim, given, position)
             if broken is not None:
-                return self._refute(claim, broken)
+                refuted = self._refute(claim, broken)
+                return self._carried(claim, given, obligations) or refuted if refuted is broken else refuted
         for position in failed:
             proved = self._prove_harder(claim, given, position)
             if proved is None:
                 return self._refute(claim, Undecided(f"no solver decides: {obligations[position].title}"))
             obligations[position] = proved
         return Proved("induction" if claim.inductive else "deduction")
+
+    def _carried(self, claim: Claim, given: m.Specification, obligations: list[Obligation]) -> Verdict | None:
+        """A proof with a lemma that Spacer finds, if plain induction confirms it; its obligations join the claim's."""
+        formula = next((f for f in given.formulas if f.name == claim.name), None)
+        if formula is None:
+            return None
+        for lemma, text in conjectures(given, formula, self._solved):
+            stronger = replace(given, formulas=(*given.formulas, lemma))
+            every = (*obligations_of(stronger, lemma), *claim.build(stronger, ANY_SIZE))
+            quick = self.session.settings.quick
+            if all(self.session.is_unsatisfiable(obligation, quick) is Status.UNSAT for obligation in every):
+                obligations[:] = every
+                return Proved("induction with a lemma that was found", text)
+        return None
+
+    def _solved(self, clauses: str) -> Any:
+        limit = min(MOST_FOR_LEMMAS, self.session.settings.slow)
+        return self.session.ask(Question(clauses, "spacer", limit, model=True)).model.get(PREDICATE)
 
     def _objection(self, claim: Claim) -> str:
         progress = next((p for p in self.specification.progress if p.name == claim.name), None)
@@ -346,6 +373,9 @@ class _Verification:
         )
         if isinstance(found, Trace):
             return Refuted(found, counterexample.broken_clause(self.specification, claim.goal, found))
+        if isinstance(otherwise, Undecided) and found.complete:
+            sizes = "".join(f" and {size} of {sort}" for sort, size in self.sizes.items())
+            return ProvedUpTo(found.steps, f"any parameters{sizes}")
         return otherwise
 
     # --- what rests on what ------------------------------------------------------------------------------------------

@@ -402,6 +402,8 @@ def show(output: Output, machine: Verified, *, every: bool = False) -> None:
     for line in (tables.sanity_line(machine) if not every else "", tables.agreement_line(machine)):
         if line:
             output.say(f"  {line}", "dim")
+    for line in tables.lemma_lines(machine):
+        output.say(f"  {line}", "dim")
     output.say("")
     if machine.trouble is not None:
         output.diagnostics([machine.trouble])

@@ -162,7 +162,7 @@ def _finding(data: Mapping[str, Any]) -> Finding:
     return Finding(
         data["property"],
         data["kind"],
-        Proved(data["method"]),
+        Proved(data["method"], data.get("lemma", "")),
         Place(**data["place"]),
         data["doc"],
         data["seconds"],

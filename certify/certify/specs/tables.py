@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from certify.specs.engine import Verified
 from certify.specs.explain import SANITY, Explained, Standing, counted
 from certify.specs.story import Story
+from certify_verifier.verdict import Proved
 
 _SANITY_WORDS = {
     "action": ("action", "can happen"),
@@ -67,6 +68,14 @@ def sanity_line(verified: Verified) -> str:
     if held["assumptions"]:
         parts.append("the assumptions can hold")
     return f"also: {', '.join(parts)}" if parts else ""
+
+
+def lemma_lines(verified: Verified) -> Iterator[str]:
+    """The lemmas that were found, as the specification could state them: then they need not be found again."""
+    for explained in verified.explained:
+        verdict = explained.finding.verdict
+        if isinstance(verdict, Proved) and verdict.lemma:
+            yield f"found: {verdict.lemma}"
 
 
 def headline(verified: Verified) -> str:
