@@ -1,6 +1,6 @@
 """How fast the Lean kernel checks: declarations and comparisons per second, and cost against the size of a proof.
 
-Run as `python bench/lean_kernel.py`; it prints three tables and a plot, and writes nothing.
+Run as `python bench/lean_kernel.py`; it prints three tables and a plot. `--svg FILE` writes the plot as a picture, too.
 """
 
 from __future__ import annotations
@@ -98,7 +98,35 @@ def chain(size: int) -> Theorem:
     return Theorem("chain", (), statement, lambdas([x], proof))
 
 
-def growth() -> None:
+def picture(points: list[tuple[int, float]]) -> str:
+    """Seconds against proof steps, with the straight line through the origin and the largest proof, as SVG."""
+    left, top, width, height = 70, 20, 560, 300
+    most_steps, most_seconds = points[-1][0], max(seconds for _, seconds in points)
+
+    def at(steps: float, seconds: float) -> tuple[float, float]:
+        return left + width * steps / most_steps, top + height * (1 - seconds / most_seconds)
+
+    end = at(*points[-1])
+    parts = [
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 680 380" font-family="sans-serif" font-size="13">',
+        '<rect width="680" height="380" fill="white"/>',
+        f'<path d="M{left} {top}V{top + height}H{left + width}" fill="none" stroke="#444"/>',
+        f'<path d="M{left} {top + height}L{end[0]:.1f} {end[1]:.1f}" stroke="#bbb" stroke-dasharray="4 4"/>',
+    ]
+    for steps, seconds in points:
+        x, y = at(steps, seconds)
+        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="#0b6"/>')
+        if steps * 4 >= most_steps:
+            parts.append(f'<text x="{x:.1f}" y="{top + height + 18}" text-anchor="middle">{steps}</text>')
+    for share in (0.5, 1.0):
+        y = at(0, share * most_seconds)[1]
+        parts.append(f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{share * most_seconds:.2f}</text>')
+    parts.append(f'<text x="{left + width / 2:.0f}" y="{top + height + 42}" text-anchor="middle">proof steps</text>')
+    parts.append(f'<text x="{left + 10}" y="{top + 4}">seconds of processor time; dashed: a straight line</text>')
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def growth(svg: Path | None) -> None:
     """Cost against the size of one proof."""
     rows = []
     for size in SIZES:
@@ -125,16 +153,20 @@ def growth() -> None:
     smallest, largest = rows[0], rows[-1]
     factor = (largest[1] / smallest[1]) / (largest[0] / smallest[0])
     print(f"the largest proof costs {factor:.2f} times what a straight line from the smallest gives")
+    if svg is not None:
+        svg.write_text(picture([(size, seconds) for size, seconds, _, _ in rows]), encoding="utf-8")
 
 
 def main() -> None:
     """Print every table."""
-    argparse.ArgumentParser(description=__doc__).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--svg", type=Path, help="write the plot of growth here")
+    svg: Path | None = parser.parse_args().svg
     exports()
     print()
     shipped()
     print()
-    growth()
+    growth(svg)
 
 
 if __name__ == "__main__":

@@ -87,4 +87,31 @@ def NatTrans.vertical {A B : Type u} {C : Category.{u, v} A} {D : Category.{u, v
       _ = D.comp (s.app a) (D.comp (t.app a) (H.map f)) := congrArg (fun x => D.comp (s.app a) x) (t.natural f)
       _ = D.comp (D.comp (s.app a) (t.app a)) (H.map f) := Eq.symm (D.assoc (s.app a) (t.app a) (H.map f))⟩
 
+/-- A functor keeps identities. -/
+theorem functor_keeps_id {A B : Type u} {C : Category.{u, v} A} {D : Category.{u, v} B} (F : CatFunctor C D) (a : A) :
+    F.map (C.id a) = D.id (F.obj a) :=
+  F.map_id a
+
+/-- A functor keeps composition. -/
+theorem functor_keeps_comp {A B : Type u} {C : Category.{u, v} A} {D : Category.{u, v} B} (F : CatFunctor C D)
+    {a b c : A} (f : C.Hom a b) (g : C.Hom b c) : F.map (C.comp f g) = D.comp (F.map f) (F.map g) :=
+  F.map_comp f g
+
+/-- Functors compose: one after another keeps composition, too. -/
+theorem then_keeps_comp {A B E : Type u} {C : Category.{u, v} A} {D : Category.{u, v} B} {K : Category.{u, v} E}
+    (F : CatFunctor C D) (G : CatFunctor D K) {a b c : A} (f : C.Hom a b) (g : C.Hom b c) :
+    (F.then G).map (C.comp f g) = K.comp ((F.then G).map f) ((F.then G).map g) :=
+  (F.then G).map_comp f g
+
+/-- A natural transformation commutes with every arrow. -/
+theorem natural_square {A B : Type u} {C : Category.{u, v} A} {D : Category.{u, v} B} {F G : CatFunctor C D}
+    (t : NatTrans F G) {a b : A} (f : C.Hom a b) : D.comp (F.map f) (t.app b) = D.comp (t.app a) (G.map f) :=
+  t.natural f
+
+/-- Natural transformations compose: the composite commutes with every arrow. -/
+theorem vertical_square {A B : Type u} {C : Category.{u, v} A} {D : Category.{u, v} B} {F G H : CatFunctor C D}
+    (s : NatTrans F G) (t : NatTrans G H) {a b : A} (f : C.Hom a b) :
+    D.comp (F.map f) (D.comp (s.app b) (t.app b)) = D.comp (D.comp (s.app a) (t.app a)) (H.map f) :=
+  (NatTrans.vertical s t).natural f
+
 end Certify

@@ -19,6 +19,16 @@ structure LawfulMonadOn (M : Type u → Type v) where
 def LawfulMonadOn.map {M : Type u → Type v} (m : LawfulMonadOn M) {α β : Type u} (f : α → β) (x : M α) : M β :=
   m.bind x (fun a => m.pure (f a))
 
+/-- The three laws of a monad: both units and associativity. -/
+def LawfulMonadOn.Laws {M : Type u → Type v} (m : LawfulMonadOn M) : Prop :=
+  (∀ (α β : Type u) (a : α) (f : α → M β), m.bind (m.pure a) f = f a) ∧
+  (∀ (α : Type u) (x : M α), m.bind x (fun a => m.pure a) = x) ∧
+  (∀ (α β γ : Type u) (x : M α) (f : α → M β) (g : β → M γ),
+    m.bind (m.bind x f) g = m.bind x (fun a => m.bind (f a) g))
+
+theorem LawfulMonadOn.laws {M : Type u → Type v} (m : LawfulMonadOn M) : m.Laws :=
+  ⟨fun _ _ a f => m.pure_bind a f, fun _ x => m.bind_pure x, fun _ _ _ x f g => m.assoc x f g⟩
+
 /-- Mapping the identity changes nothing. -/
 theorem map_id {M : Type u → Type v} (m : LawfulMonadOn M) {α : Type u} (x : M α) :
     m.map (fun a : α => a) x = x :=
@@ -91,5 +101,20 @@ def writerMonad {ω : Type u} (w : MonoidOn ω) : LawfulMonadOn.{u, u} (fun α =
     fun a f => congrArg (fun x => ((f a).1, x)) (w.one_mul (f a).2),
     fun m => congrArg (fun x => (m.1, x)) (w.mul_one m.2),
     fun m f g => congrArg (fun x => ((g (f m.1).1).1, x)) (w.assoc m.2 (f m.1).2 (g (f m.1).1).2)⟩
+
+/-- Optional values keep the laws of a monad. -/
+theorem option_is_a_monad : (optionMonad.{u}).Laws := (optionMonad.{u}).laws
+
+/-- Exceptions keep the laws of a monad. -/
+theorem except_is_a_monad (ε : Type u) : (exceptMonad ε).Laws := (exceptMonad ε).laws
+
+/-- State keeps the laws of a monad. -/
+theorem state_is_a_monad (σ : Type u) : (stateMonad σ).Laws := (stateMonad σ).laws
+
+/-- Reading from an environment keeps the laws of a monad. -/
+theorem reader_is_a_monad (ρ : Type u) : (readerMonad ρ).Laws := (readerMonad ρ).laws
+
+/-- Collecting output in a monoid keeps the laws of a monad. -/
+theorem writer_is_a_monad {ω : Type u} (w : MonoidOn ω) : (writerMonad w).Laws := (writerMonad w).laws
 
 end Certify

@@ -72,6 +72,15 @@ theorem except_lift_pure (ε : Type) {M : Type → Type} (m : LawfulMonadOn M) {
     ExceptOver.lift ε m (m.pure a) = (exceptOver ε m).pure a :=
   m.pure_bind a (fun b => m.pure (Except.ok b))
 
+/-- Lifting into exceptions keeps sequencing. -/
+theorem except_lift_bind (ε : Type) {M : Type → Type} (m : LawfulMonadOn M) {α β : Type} (x : M α) (f : α → M β) :
+    ExceptOver.lift ε m (m.bind x f) = (exceptOver ε m).bind (ExceptOver.lift ε m x) (fun a => ExceptOver.lift ε m (f a)) :=
+  Eq.trans (m.assoc x f (fun b => m.pure (Except.ok b)))
+    (Eq.symm (Eq.trans
+      (m.assoc x (fun a => m.pure (Except.ok a)) (ExceptOver.next m (fun a => ExceptOver.lift ε m (f a))))
+      (congrArg (fun k => m.bind x k)
+        (funext fun a => m.pure_bind (Except.ok a) (ExceptOver.next m (fun a => ExceptOver.lift ε m (f a)))))))
+
 /-- Backpressure over a monad: work takes credits and gives back what is left, or is refused. -/
 def BackpressureOver (M : Type → Type) (α : Type) : Type := Nat → M (Option (α × Nat))
 
@@ -117,6 +126,29 @@ def BackpressureOver.lift {M : Type → Type} (m : LawfulMonadOn M) {α : Type} 
 theorem backpressure_lift_pure {M : Type → Type} (m : LawfulMonadOn M) {α : Type} (a : α) :
     BackpressureOver.lift m (m.pure a) = (backpressureOver m).pure a :=
   funext fun n => m.pure_bind a (fun b => m.pure (some (b, n)))
+
+/-- Lifting under backpressure keeps sequencing. -/
+theorem backpressure_lift_bind {M : Type → Type} (m : LawfulMonadOn M) {α β : Type} (x : M α) (f : α → M β) :
+    BackpressureOver.lift m (m.bind x f) =
+      (backpressureOver m).bind (BackpressureOver.lift m x) (fun a => BackpressureOver.lift m (f a)) :=
+  funext fun n =>
+    Eq.trans (m.assoc x f (fun b => m.pure (some (b, n))))
+      (Eq.symm (Eq.trans
+        (m.assoc x (fun a => m.pure (some (a, n))) (BackpressureOver.next m (fun a => BackpressureOver.lift m (f a))))
+        (congrArg (fun k => m.bind x k)
+          (funext fun a => m.pure_bind (some (a, n)) (BackpressureOver.next m (fun a => BackpressureOver.lift m (f a)))))))
+
+/-- State over any lawful monad keeps the laws of a monad. -/
+theorem state_over_is_a_monad (σ : Type) {M : Type → Type} (m : LawfulMonadOn M) : (stateOver σ m).Laws :=
+  (stateOver σ m).laws
+
+/-- Exceptions over any lawful monad keep the laws of a monad. -/
+theorem except_over_is_a_monad (ε : Type) {M : Type → Type} (m : LawfulMonadOn M) : (exceptOver ε m).Laws :=
+  (exceptOver ε m).laws
+
+/-- Backpressure over any lawful monad keeps the laws of a monad. -/
+theorem backpressure_over_is_a_monad {M : Type → Type} (m : LawfulMonadOn M) : (backpressureOver m).Laws :=
+  (backpressureOver m).laws
 
 /-- Without credit nothing that follows is done. -/
 theorem no_credit_no_work {M : Type → Type} (m : LawfulMonadOn M) {α : Type} (f : Unit → BackpressureOver M α) :

@@ -10,7 +10,9 @@ import pytest
 from certify_spec.diagnostics import RequestError
 from certify_verifier.lean import STANDARD_AXIOMS, Accepted, Declined, PackageReport, Rejected, check_package
 
-LEAN = Path(__file__).parents[3] / "lean"
+ROOT = Path(__file__).parents[3]
+LEAN = ROOT / "lean"
+HELPERS = ("Arithmetic", "Truth", "Whole", "Sets")
 PATTERNS = (
     "Arithmetic", "Truth", "Whole", "Sets", "Retry", "CircuitBreaker", "Bulkhead", "RetryMachine", "BreakerMachine",
     "BulkheadMachine", "Replicas",
@@ -21,6 +23,21 @@ WANTED = {
     "Certify.pair_unique",
     "Certify.either_unique",
     "Certify.sum_disjoint",
+    "Certify.tuple_unique",
+    "Certify.natural_square",
+    "Certify.vertical_square",
+    "Certify.functor_keeps_comp",
+    "Certify.then_keeps_comp",
+    "Certify.option_is_a_monad",
+    "Certify.except_is_a_monad",
+    "Certify.state_is_a_monad",
+    "Certify.reader_is_a_monad",
+    "Certify.writer_is_a_monad",
+    "Certify.state_over_is_a_monad",
+    "Certify.except_over_is_a_monad",
+    "Certify.backpressure_over_is_a_monad",
+    "Certify.except_lift_bind",
+    "Certify.backpressure_lift_bind",
     "Certify.equalizer_unique",
     "Certify.state_lift_bind",
     "Certify.backpressure_lift_pure",
@@ -91,6 +108,20 @@ def test_main_theorems_have_a_sentence(shipped: PackageReport) -> None:
     """Each main theorem says in English what it states."""
     sentences = {entry.name: entry.sentence for report in shipped.reports for entry in report.theorems}
     assert [name for name in sorted(WANTED) if not sentences[name].endswith(".")] == []
+
+
+def test_the_page_of_theorems_lists_every_sentence(shipped: PackageReport) -> None:
+    """D-CAT, P-RETRY: the page has each theorem with its sentence and axioms below a link to its file, and no other."""
+    listed = [line for line in (ROOT / "docs" / "theorems.md").read_text(encoding="utf-8").splitlines() if line]
+    wanted = []
+    for report in shipped.reports:
+        main = [entry for entry in report.theorems if entry.sentence and Path(report.file).stem not in HELPERS]
+        if main:
+            wanted += [f"## [{report.file}](../{report.file})", "| theorem | says | axioms |", "|---|---|---|"]
+        for entry in main:
+            axioms = ", ".join(f"`{axiom}`" for axiom in entry.axioms) or "none"
+            wanted.append(f"| `{entry.name}` | {' '.join(entry.sentence.split())} | {axioms} |")
+    assert listed[listed.index(wanted[0]) :] == wanted
 
 
 def test_the_package_report_is_plain_data(shipped: PackageReport) -> None:
