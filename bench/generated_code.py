@@ -197,13 +197,14 @@ def generated(folder: Path) -> Any:
     specifications = [loader.load(path) for path in shipped() if path.parent.name == "patterns"]
     options = Options()
     modules: list[Module] = [module(Proved(s, ""), options) for s in specifications if s.name in CONVENTIONS]
-    proofs = {each.convention.machine: "" for each in modules}
+    stack = next(s for s in specifications if s.name == fusion.STACK)
+    proofs = {s.name: "" for s in specifications}
     files = package(modules, options, proofs)
     for order, name in (("retry,breaker,bulkhead", "three"), ("breaker", "one")):
         for prefix, ending in (("", ""), ("async ", "_async")):
             layers = fusion.layers(order.split(","))
             shape = fusion.signature(f"{prefix}{name}{ending}(x: int) -> int")
-            file, text = fused_file(Fused(layers, shape), modules, proofs)
+            file, text = fused_file(Fused(layers, shape), stack, modules, proofs)
             files[file] = text
     (folder / "resilience_bench").mkdir()
     for name, text in files.items():

@@ -5,7 +5,7 @@ path goes through the layers one by one, so that a fused function does what the 
 
 Rules this module keeps:
 
-- an order of layers that is not safe is refused, with the reason and the safe order (P-COMPOSE);
+- an order of layers that is not safe is refused: the specification of stacks decides, and gives the reason (P-COMPOSE);
 - a fast path is what `shortcuts` proves to be the machine's own step; the frame adds nothing to it;
 - the bounds in the docstring are those that the specifications prove, named by the properties that say so.
 """
@@ -22,7 +22,10 @@ from types import MappingProxyType
 from typing import Final
 
 from certify_codegen import rules
+from certify_spec import model as m
 from certify_spec.diagnostics import Diagnostic, RequestError
+from certify_spec.evaluate import Evaluator, Surroundings, World
+from certify_spec.values import Value
 
 INDENT: Final = "    "
 
@@ -55,16 +58,17 @@ _LAYERS: Final = (
 LAYERS: Final[Mapping[str, Layer]] = MappingProxyType({layer.name: layer for layer in _LAYERS})
 """By name, in the safe order, outermost first; a timeout inside a retry bounds one attempt, and goes innermost."""
 
-#: Pairs that are refused, outer before inner, with the reason.
-_UNSAFE: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
+STACK: Final = "Stack"
+"""The machine whose definitions say what an order is good for."""
+
+#: The definitions that a stack is to keep, each where these layers are there.
+_KEPT: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
-        ("breaker", "retry"): (
-            "an open circuit would not stop the tries of calls that are already inside it, and it would count a whole "
-            "row of failed tries as one failure"
-        ),
-        ("breaker", "limiter"): (
-            "a probe could be spent on a call that the limiter then turns away, and recovery would wait for its pause"
-        ),
+        "keeps_time": frozenset({"total", "retry"}),
+        "sees_every_try": frozenset({"retry", "breaker"}),
+        "sees_hangs": frozenset({"breaker", "attempt"}),
+        "sees_the_backend_only": frozenset({"breaker"}),
+        "keeps_permits": frozenset({"bulkhead"}),
     }
 )
 
@@ -115,38 +119,67 @@ def layers(names: Sequence[str]) -> tuple[Layer, ...]:
     return tuple(LAYERS[name] for name in names)
 
 
-def unsafe(chosen: Sequence[Layer]) -> tuple[Diagnostic, ...]:
-    """Why an order of layers, outermost first, is not safe; nothing if it is."""
+def unsafe(chosen: Sequence[Layer], stack: m.Specification) -> tuple[Diagnostic, ...]:
+    """Why an order of layers, outermost first, is not safe; nothing if it is.
+
+    Args:
+        chosen: the layers.
+        stack: the specification of stacks. Its definitions decide; the runs that it shows to be possible where one of
+            them fails are the reasons.
+    """
     names = [layer.name for layer in chosen]
-    found = [
-        (outer, inner, why)
-        for (outer, inner), why in _UNSAFE.items()
-        if outer in names and inner in names and names.index(outer) < names.index(inner)
+    where = _roles(names)
+    evaluator = Evaluator(stack, World({}, _positions(where, stack), {}))
+    broken = [
+        name
+        for name, needed in _KEPT.items()
+        if needed <= where.keys() and not evaluator.holds(stack.definitions[name].body, Surroundings())
     ]
-    if {"retry", "timeout", "breaker"} <= set(names):
-        position = {name: names.index(name) for name in names}
-        if position["retry"] < position["timeout"] < position["breaker"]:
-            why = (
-                "an attempt that takes too long would be cancelled outside the circuit breaker, which counts no "
-                "cancellations: a backend that hangs would never open it"
-            )
-            found.append(("timeout", "breaker", why))
-    order = ",".join(safe_order(names))
+    fix = f"the safe order is {','.join(safe_order(names))}"
     return tuple(
         Diagnostic(
             rules.UNSAFE_ORDER,
-            f"`{outer}` outside `{inner}` is not safe",
-            because=why,
-            fix=f"the safe order is {order}",
+            f"the order {','.join(names)} is not safe: `{name}` fails",
+            stack.definitions[name].place,
+            because=_shown_by(name, stack),
+            fix=fix,
         )
-        for outer, inner, why in found
+        for name in broken
     )
 
 
+def _roles(names: Sequence[str]) -> dict[str, int]:
+    """How far inside each layer is, by its role in a stack: a time limit outside the retry is the total one."""
+    where = {name: number for number, name in enumerate(names, 1)}
+    if "timeout" in where:
+        is_total = "retry" in where and where["timeout"] < where["retry"]
+        where["total" if is_total else "attempt"] = where.pop("timeout")
+    return where
+
+
+def _positions(where: Mapping[str, int], stack: m.Specification) -> dict[str, Value]:
+    """The parameters of a stack: layers that are not there are beyond the others, where they disturb nobody."""
+    found: dict[str, Value] = {"abandons": False, "counts_rejections": False, "repeatable": True}
+    beyond = len(LAYERS) + 2
+    for name in stack.functions:
+        if name in where:
+            found[name] = where[name]
+        elif name not in found:
+            found[name] = beyond
+            beyond += 1
+    return found
+
+
+def _shown_by(definition: str, stack: m.Specification) -> str:
+    """What the run shows that is possible where a definition fails."""
+    witnesses = (formula for formula in stack.formulas if formula.doc.startswith(f"{definition}: "))
+    return next((f"{w.doc.partition(': ')[2]} (the run `{w.name}`)" for w in witnesses), "")
+
+
 def safe_order(names: Sequence[str]) -> list[str]:
-    """The layers in the safe order; a timeout that was inside the retry stays an attempt's."""
+    """The layers in the safe order; a timeout that was not outside the retry stays an attempt's, and goes innermost."""
     order = [name for name in LAYERS if name in names]
-    if "timeout" in names and "retry" in names and names.index("retry") < names.index("timeout"):
+    if "attempt" in _roles(names):
         order.remove("timeout")
         order.append("timeout")
     return order
@@ -240,28 +273,39 @@ def bounds(chosen: Sequence[Layer]) -> list[tuple[str, str]]:
 
     found: list[tuple[str, str]] = []
     if "retry" in names:
-        found.append(("calls downstream per request: at most `retry.attempts`", "Retry.tries_are_bounded"))
         found.append(
             (
-                "retries in all: at most `retry.reserve + retry.ratio / 100 × requests`",
-                "Retry.retries_exactly, Retry.only_retries_are_charged",
+                "calls downstream per request: at most `retry.attempts`",
+                "Stack.tries_are_bounded, Retry.tries_are_bounded",
+            )
+        )
+        found.append(
+            (
+                "calls downstream in all: at most `requests × (1 + retry.ratio / 100) + retry.reserve`",
+                "Stack.load_is_bounded, Stack.budget_is_kept, Retry.retries_exactly",
             )
         )
     else:
         found.append(("calls downstream per request: at most 1", "no layer repeats a call"))
     if "bulkhead" in names:
         per = "tries" if inside("bulkhead", "retry") else "requests, their pauses included"
-        found.append((f"{per} at once: at most `bulkhead.capacity`", "Bulkhead.concurrency_is_bounded"))
+        why = "Stack.concurrency_is_bounded, Bulkhead.concurrency_is_bounded"
+        found.append((f"{per} at once: at most `bulkhead.capacity`", why))
     if "timeout" in names:
-        per = "a try" if inside("timeout", "retry") else "a request, its tries and pauses included"
+        total = inside("retry", "timeout")
+        per = "a request, its tries and pauses included" if total else "a try"
         waits = ", after its wait in the bulkhead" if inside("timeout", "bulkhead") else ""
-        found.append((f"no answer of {per} at or after `timeout.limit`{waits}", "Timeout.never_late"))
+        why = f"{'Stack.answers_in_time, ' if total else ''}Timeout.never_late"
+        found.append((f"no answer of {per} at or after `timeout.limit`{waits}", why))
     if "breaker" in names:
         found.append(("while the circuit is open and not due: none downstream", "CircuitBreaker.open_stops"))
         found.append(("probes of one round at once: at most `breaker.permitted_probes`", "CircuitBreaker.probe_bound"))
     if "limiter" in names:
-        per = "tries" if inside("limiter", "retry") else "requests"
-        found.append((f"{per} of a client in any time t: at most `burst + rate × t`", "TokenBucket.rate_is_bounded"))
+        inner = inside("limiter", "retry")
+        per, why = ("tries", "Stack.calls_are_limited") if inner else ("requests", "Stack.requests_are_limited")
+        found.append(
+            (f"{per} of a client in any time t: at most `burst + rate × t`", f"{why}, TokenBucket.rate_is_bounded")
+        )
     return found
 
 

@@ -137,11 +137,14 @@ class Fused:
     imports: tuple[str, ...] = ()
 
 
-def fused_file(fused: Fused, modules: Iterable[Module], proofs: Mapping[str, str]) -> tuple[str, str]:
+def fused_file(
+    fused: Fused, stack: m.Specification, modules: Iterable[Module], proofs: Mapping[str, str]
+) -> tuple[str, str]:
     """The file of a fused function, and its text.
 
     Args:
         fused: the function.
+        stack: the specification of stacks, proved like the others.
         modules: the modules of its layers, at least.
         proofs: by machine, the digest of its proof.
 
@@ -184,10 +187,10 @@ def fused_file(fused: Fused, modules: Iterable[Module], proofs: Mapping[str, str
     machines = [known[layer.machine] for layer in fused.layers]
     certificate = Certificate(
         machine=" ".join(each.convention.machine for each in machines),
-        spec=digest("".join(each.projection.specification.text for each in machines)),
+        spec=digest("".join([stack.text, *(each.projection.specification.text for each in machines)])),
         templates=templates_digest(),
         generator=generator_digest(),
-        proof=digest("".join(proofs[each.convention.machine] for each in machines)),
+        proof=digest("".join(proofs[name] for name in (stack.name, *(each.convention.machine for each in machines)))),
         equality=digest("".join(each.equality for each in machines)),
         flavour=f"{','.join(names)}: {shape.text}",
     )

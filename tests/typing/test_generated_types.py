@@ -11,7 +11,7 @@ import pytest
 
 from certify_codegen import fusion
 from certify_codegen.generate import Fused, fused_file
-from codegen_support import generated, names, write_package
+from codegen_support import generated, names, specification, write_package
 
 USAGE = Path(__file__).with_name("generated_usage.py")
 
@@ -23,6 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_package(made / "patterns")
     write_package(made / "patterns_sync", asynchronous=False)
     modules = [generated(name) for name in names()]
+    proofs = {"Stack": ""} | {each.convention.machine: "" for each in modules}
     for order, shape in (
         ("retry,breaker,bulkhead", "fetch(user: int, fresh: bool = False) -> bytes"),
         ("retry,breaker,bulkhead,timeout", "async afetch(user: int, *, fresh: bool = False) -> bytes"),
@@ -33,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("limiter,breaker", "nothing() -> None"),
     ):
         fused = Fused(fusion.layers(order.split(",")), fusion.signature(shape))
-        name, text = fused_file(fused, modules, {each.convention.machine: "" for each in modules})
+        name, text = fused_file(fused, specification("stack"), modules, proofs)
         (made / "patterns" / name).write_text(text, encoding="utf-8")
     shutil.copy(USAGE, made / "usage.py")
     return made

@@ -74,14 +74,16 @@ def run(options: Options) -> Status:
     for specification in specifications:
         generate.convention_of(specification)
     fused = _fused(options)
-    if fused is not None:
-        unsafe = fusion.unsafe(fused.layers)
+    stack = _stack() if fused is not None else None
+    if fused is not None and stack is not None:
+        unsafe = fusion.unsafe(fused.layers, stack)
         if unsafe:
             return _refuse(output, _Refusal(unsafe, Status.REFUSED))
     chosen = generate.Options(asynchronous=options.asynchronous)
     ledger = Ledger(verifying.cache_folder() if options.keeps else None)
     with Pool(options.jobs or os.cpu_count() or 1, budget=options.budget) as pool:
-        proofs, refused = _prove(options, output, specifications, pool, ledger)
+        to_prove = specifications if stack is None else (*specifications, stack)
+        proofs, refused = _prove(options, output, to_prove, pool, ledger)
         if refused is not None:
             return _refuse(output, refused)
         modules = [generate.module(Proved(s, proofs[s.name]), chosen) for s in specifications]
@@ -89,8 +91,8 @@ def run(options: Options) -> Status:
     if refused is not None:
         return _refuse(output, refused)
     files = generate.package(modules, chosen, proofs)
-    if fused is not None:
-        name, text = generate.fused_file(fused, modules, proofs)
+    if fused is not None and stack is not None:
+        name, text = generate.fused_file(fused, stack, modules, proofs)
         files[name] = text
     if options.check:
         return _compare(options, output, files)
@@ -139,6 +141,11 @@ def _fused(options: Options) -> Fused | None:
         fix = "write it so: `from decimal import Decimal`"
         raise RequestError(Diagnostic(rules.BAD_FUSION, f"`{wrong[0]}` is no import statement", fix=fix))
     return Fused(layers, shape, options.imports)
+
+
+def _stack() -> m.Specification:
+    """The shipped specification of stacks."""
+    return Loader().load(next(path for path in shipped() if path.stem == fusion.STACK.lower()))
 
 
 def _load(named: Sequence[Path]) -> tuple[m.Specification, ...]:
