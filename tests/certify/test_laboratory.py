@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from certify.laboratory import archive
-from certify.laboratory.laboratory import Laboratory, Limits
+from certify.laboratory.laboratory import Laboratory, Limits, sweep
 from certify.laboratory.record import (
     Crashed,
     Delivery,
@@ -322,6 +323,18 @@ def test_nothing_is_left_running(tmp_path: Path) -> None:
 def _children() -> set[int]:
     """Process ids of this process's children."""
     return {int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
+
+
+def test_what_a_killed_laboratory_left_is_removed(tmp_path: Path) -> None:
+    """The files of a laboratory whose process was killed are removed by the next; those of one at work are not."""
+    left, used, other = (tmp_path / name for name in ("certify-left", "certify-used", "other"))
+    for folder in (left, used, other):
+        (folder / "lab").mkdir(parents=True)
+        (folder / "in-use").touch()
+    with (used / "in-use").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        sweep(tmp_path)
+    assert (left.exists(), used.exists(), other.exists()) == (False, True, True)
 
 
 def test_the_node_is_run_from_a_copy_of_what_was_read(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def _ended(fixture: str, record: RunRecord, at: Place) -> Diagnostic | None:
         case Exceeded(limit):
             used = record.usage[0]
             figures = {
-                "wall": f"{used.wall:.1f} s passed",
+                "wall": f"{used.wall:.1f} s passed, {used.cpu:.1f} s of them at work, with {used.memory >> 20} MiB",
                 "cpu": f"{used.cpu:.1f} s of processor time",
                 "memory": "an allocation failed",
             }

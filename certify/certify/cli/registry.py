@@ -22,6 +22,11 @@ Reason = Annotated[str, typer.Option("--reason", help="Why.")]
 DEFAULT = registries.DEFAULT
 
 
+def _minute(at: str) -> str:
+    """A time as a table shows it."""
+    return f"{at[:10]} {at[11:16]} UTC"
+
+
 @registry_app.command("list")
 def list_(registry: RegistryPath = DEFAULT, as_json: Json = False) -> int:
     """The nodes in the registry, with their releases."""
@@ -31,7 +36,7 @@ def list_(registry: RegistryPath = DEFAULT, as_json: Json = False) -> int:
     with registries.opened(registry) as opened:
         found = opened.listed()
     releases, since = [release for release, _ in found], {release.name: at for release, at in found}
-    rows = [(r.node, r.release, r.status.value, since[r.name], r.evidence[:16] + "…") for r in releases]
+    rows = [(r.node, r.release, r.status.value, _minute(since[r.name]), r.evidence[:16] + "…") for r in releases]
     output.table(("node", "version", "status", "published", "evidence"), rows)
     output.data({"releases": [_data(release) | {"published": since[release.name]} for release in releases]})
     return Status.HELD

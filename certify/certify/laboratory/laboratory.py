@@ -13,6 +13,7 @@ from __future__ import annotations
 import array
 import compileall
 import contextlib
+import fcntl
 import itertools
 import os
 import select
@@ -47,6 +48,8 @@ _PREEMPT_SECONDS: Final = 0.5
 _IDLE_SANDBOXES: Final = 4
 _FIRST_ADDRESS: Final = 2
 _BATCH: Final = 8
+_PREFIX: Final = "certify-"
+_IN_USE: Final = "in-use"
 _USUAL: Final = of_sandbox(Environment())
 _MEMORY: Final = "/dev/shm"  # noqa: S108 - a private folder below it; its folders list in creation order
 
@@ -78,6 +81,27 @@ class Limits:
         )
 
 
+def _claim(folder: Path) -> int:
+    """Mark a folder as in use for as long as this process lives, or closes the descriptor."""
+    descriptor = os.open(folder / _IN_USE, os.O_CREAT | os.O_RDWR, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return descriptor
+
+
+def sweep(place: Path) -> None:
+    """Remove what laboratories have left that were killed: their sandboxes died with them, their files did not."""
+    for folder in place.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+                continue
+            descriptor = os.open(folder / _IN_USE, os.O_RDWR | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(descriptor)
+
+
 class Laboratory:
     """Runs one subject. Use it as a context manager; when it closes, nothing of it is left running.
 
@@ -99,11 +123,14 @@ class Laboratory:
         self._signature: Signature | None = None
         self._modules: tuple[str, ...] = ()
         self.runs = 0
-        self._folder = Path(tempfile.mkdtemp(prefix="certify-", dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None))
+        place = Path(_MEMORY if os.access(_MEMORY, os.W_OK) else tempfile.gettempdir())
+        sweep(place)
+        self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
+        self._in_use = _claim(self._folder)
         try:
             self._layout = self._prepare()
         except BaseException:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._remove()
             raise
         compileall.compile_dir(Path(__file__).parent / "inside", quiet=2)  # the sandbox cannot write what it compiles
         self._executor = ThreadPoolExecutor(self._jobs, thread_name_prefix="laboratory")
@@ -127,7 +154,11 @@ class Laboratory:
         for sandbox in sandboxes:
             sandbox.close()
         self._executor.shutdown(wait=True, cancel_futures=True)
+        self._remove()
+
+    def _remove(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
+        os.close(self._in_use)
 
     def _prepare(self) -> Layout:
         upstreams = tuple(_upstreams(self._subject.manifest))
