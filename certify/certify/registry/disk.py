@@ -25,6 +25,8 @@ from certify.registry.entries import DIGEST
 Steps = Callable[[str], None]
 _CHUNK: Final = 1 << 16
 _SYNCS_AT_ONCE: Final = 16
+_SYNCED_HERE: Final = 3
+"""So few are synced one after the other: threads would cost more than they save."""
 
 
 def no_steps(_what: str) -> None:
@@ -61,7 +63,10 @@ class Disk:
     def sync(self, what: str, paths: Collection[Path]) -> None:
         """Bring files' bytes, or folders' names, to the disk; all at once, so that the disk is waited for once."""
         self.steps(f"sync {what}")
-        if paths:
+        if len(paths) <= _SYNCED_HERE:
+            for path in paths:
+                _sync(path)
+        else:
             with ThreadPoolExecutor(min(len(paths), _SYNCS_AT_ONCE), "certify-sync") as pool:
                 list(pool.map(_sync, paths))
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from certify.registry.places import read_storage
 from certify.registry.registry import Registry
 from certify.times import Clock, system_clock
 
@@ -69,6 +70,7 @@ class Desk:
         self._orders: queue.SimpleQueue[_Order | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._serve, name="certify-write", daemon=True)
         self._started = False
+        self._embedded = not read_storage(folder).database
         self.committed: list[Callable[[], None]] = []
         """Called in the writer's thread after each commit."""
         self.batches = 0
@@ -96,6 +98,15 @@ class Desk:
     async def read(self, work: Callable[[Registry], T]) -> T:
         """Do the work in a reader's thread."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
+
+    async def look(self, work: Callable[[Registry], T]) -> T:
+        """Do work that reads a few rows by their keys: at once where the database is in this process.
+
+        Going to another thread and back costs more than such a read. Over a network it would hold everybody up.
+        """
+        if self._embedded:
+            return self._read(work)
+        return await self.read(work)
 
     async def write(self, work: Callable[[Registry], T]) -> T:
         """Do the work in the writer's thread; when this returns, it is on the disk."""

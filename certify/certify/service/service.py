@@ -102,7 +102,7 @@ class Service:
         address, now = client_address(request), self.clock()
         token, cookie = bearer(request), request.cookies.get(COOKIE, "")
         if token:
-            found = await self.desk.read(
+            found = await self.desk.look(
                 lambda r: _with(r, lambda v: identity.by_token(v, token, now=now, address=address))
             )
             if found is None:
@@ -111,7 +111,7 @@ class Service:
                 raise Declined(401, NOT_SIGNED_IN, message, headers=headers, action="sign in", item=token[:20])
             return found
         if cookie:
-            held = await self.desk.read(
+            held = await self.desk.look(
                 lambda r: _with(r, lambda v: identity.by_session(v, cookie, now=now, address=address))
             )
             if held is not None:
