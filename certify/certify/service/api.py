@@ -1001,7 +1001,7 @@ ENDPOINTS: Final = (
              success=_RANGES),
     Endpoint("PUT", f"{BASE}/blobs/{{digest}}", "Upload a blob at once", put_blob, "upload", raw=_BINARY, success=_PUT),
     Endpoint("POST", f"{BASE}/blobs", "Which blobs are missing", missing_blobs, "upload", body=MissingBody),
-    Endpoint("POST", f"{BASE}/packs", "Upload several blobs at once", put_pack, "upload", raw="application/cbor",
+    Endpoint("POST", f"{BASE}/packs", "Upload several blobs at once", put_pack, "upload", raw=_BINARY,
              success=_PUT),
     Endpoint("POST", f"{BASE}/uploads", "Begin an upload in parts", begin_upload, "upload", body=UploadBody,
              success=_MADE),

@@ -303,7 +303,7 @@ class RemoteRegistry:
             self._send(pack)
 
     def _send(self, pack: Mapping[str, bytes]) -> None:
-        self.ask("POST", "/packs", content=encode(dict(pack)), headers={"Content-Type": "application/cbor"})
+        self.ask("POST", "/packs", content=encode(dict(pack)), headers={"Content-Type": "application/octet-stream"})
 
     def _upload_in_parts(self, digest: str, data: bytes) -> None:
         begun = self.ask("POST", "/uploads", json={"digest": digest, "size": len(data)}).json()
