@@ -8,14 +8,18 @@ Rules this module keeps:
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
+import contextlib
 import re
+from collections.abc import AsyncGenerator, Callable
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
 from pydantic import Field
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from certify.codec import address, decode, encode
 from certify.evidence.keys import PublicKey
@@ -701,24 +705,44 @@ async def stream_events(context: Context) -> Response:
     start = hub.newest if after < 0 else after
     hub.join()
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    frames = hub.frames(start)
-    return _Stream(frames, hub.leave, headers=headers)
+    return _Stream(hub.frames(start), hub.leave, headers=headers)
 
 
-class _Stream(StreamingResponse):
-    """A stream that gives its place back, however it ends."""
+class _Stream(Response):
+    """A stream that gives its place back, however it ends.
 
-    def __init__(self, frames: Any, leave: Any, headers: dict[str, str]) -> None:
-        super().__init__(frames, 200, headers, "text/event-stream")
+    Frames go to the server as they come; one task listens for the client going away. A `StreamingResponse` does the
+    same with several tasks and contexts for each stream, which is what a hundred streams would mostly wait for.
+    """
+
+    def __init__(self, frames: AsyncGenerator[bytes, None], leave: Callable[[], None], headers: dict[str, str]) -> None:
+        super().__init__(None, 200, headers, "text/event-stream")
+        del self.headers["content-length"]
         self._frames = frames
         self._leave = leave
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - as ASGI has it
+        work = asyncio.ensure_future(self._send(send))
         try:
-            await super().__call__(scope, receive, send)
+            while not work.done():
+                listening = asyncio.ensure_future(receive())
+                await asyncio.wait({work, listening}, return_when=asyncio.FIRST_COMPLETED)
+                if not listening.done():
+                    listening.cancel()
+                elif listening.result()["type"] == "http.disconnect":
+                    break
         finally:
-            self._leave()
+            work.cancel()
+            with contextlib.suppress(asyncio.CancelledError, OSError):
+                await work
             await self._frames.aclose()
+            self._leave()
+
+    async def _send(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        async for frame in self._frames:
+            await send({"type": "http.response.body", "body": frame, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 # Who

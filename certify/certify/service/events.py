@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import json
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from certify.registry.registry import Registry
@@ -28,6 +28,7 @@ PAGE: Final = 500
 POLL_SECONDS: Final = 0.25
 """How often to look for changes that another process has written."""
 BEAT_SECONDS: Final = 15.0
+GATHER_SECONDS: Final = 0.005
 
 
 def event_data(event: Event) -> dict[str, object]:
@@ -94,6 +95,8 @@ class Hub:
                 self._recent.extend((event, frame(event)) for event in found)
                 self.newest = found[-1].number
                 self._wake()
+                # Changes that come close together reach a stream in one write: a hundred streams cost as much as one.
+                await asyncio.sleep(GATHER_SECONDS)
                 if len(found) == PAGE:
                     self._stirred.set()
 
@@ -116,7 +119,7 @@ class Hub:
         """Give a stream's place back."""
         self.streams -= 1
 
-    async def frames(self, after: int) -> AsyncIterator[bytes]:
+    async def frames(self, after: int) -> AsyncGenerator[bytes, None]:
         """Changes behind a number, as they come, and a comment now and then so that a dead connection shows."""
         cursor = after
         while not self._stopping:

@@ -1,0 +1,123 @@
+"""Live events: how evenly they reach 100 streams, and whether a client that leaves frees its place.
+
+Run: ``python bench/registry_events.py [--streams 100] [--seconds 6] [--rate 100]``. Clients are a process of their own.
+A writer makes so many changes a second; for each stream the gaps between two writes that reach it are taken, and the
+time from a change to its arrival. Both clocks are those of this machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from registry_load import Wire, cpu_seconds, prepared, quantile, serve
+
+
+async def listen(port: int, token: str, ends: float, gaps: list[float], late: list[float]) -> int:
+    """One stream until the time is over; the number of events."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = f"GET /api/v1/events/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n"
+    writer.write(head.encode())
+    await reader.readuntil(b"\r\n\r\n")
+    last, count = 0.0, 0
+    while (left := ends - time.time()) > 0:
+        try:
+            data = await asyncio.wait_for(reader.read(65536), left)
+        except TimeoutError:
+            break
+        now = time.time()
+        if last:
+            gaps.append(now - last)
+        last = now
+        for line in data.split(b"\n"):
+            if line.startswith(b"data: "):
+                at = json.loads(line[6:])["at"]
+                late.append(now - datetime.fromisoformat(at).replace(tzinfo=UTC).timestamp())
+                count += 1
+    writer.close()
+    return count
+
+
+async def write(port: int, token: str, ends: float, rate: float) -> int:
+    """Changes at an even pace; how many."""
+    wires = [Wire(port, token) for _ in range(4)]
+    drafts: list[Any] = []
+    for number, wire in enumerate(wires):
+        await wire.open()
+        body = json.dumps({"node": f"events/n{number}", "release": "1.0.0"}).encode()
+        drafts.append(json.loads((await wire.send("POST", "/drafts", body, "application/json"))[1]))
+
+    async def edit(wire: Wire, draft: dict[str, Any], start: float) -> int:
+        count, due = 0, start
+        while due < ends:
+            await asyncio.sleep(max(0.0, due - time.time()))
+            body = json.dumps({"version": draft["version"], "context": {"n": count}}).encode()
+            draft = json.loads((await wire.send("PATCH", f"/drafts/{draft['id']}", body, "application/json"))[1])
+            count, due = count + 1, max(due + len(wires) / rate, time.time())
+        return count
+
+    begin = time.time()
+    works = [edit(w, d, begin + n / rate) for n, (w, d) in enumerate(zip(wires, drafts, strict=True))]
+    return sum(await asyncio.gather(*works))
+
+
+async def measure(port: int, token: str, arguments: argparse.Namespace) -> bool:
+    """Listen and write at once, and print what came of it."""
+    ends = time.time() + arguments.seconds
+    gaps: list[float] = []
+    late: list[float] = []
+    listeners = [asyncio.create_task(listen(port, token, ends, gaps, late)) for _ in range(arguments.streams)]
+    await asyncio.sleep(0.5)
+    written = await write(port, token, ends - 0.5, arguments.rate)
+    counts = await asyncio.gather(*listeners)
+    print(f"{arguments.streams} streams, {written} changes, {sum(counts)} events")
+    print(f"gap between writes to a stream: p50 {quantile(gaps, 0.5):.1f} ms, p95 {quantile(gaps, 0.95):.1f} ms")
+    print(f"from the change to its arrival: p50 {quantile(late, 0.5):.1f} ms, p95 {quantile(late, 0.95):.1f} ms")
+    for _ in range(100):
+        await asyncio.sleep(0.1)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        said = (await reader.read()).decode()
+        writer.close()
+        if "certify_streams 0.0" in said:
+            print("every stream that was left has freed its place")
+            return True
+    print("STREAMS THAT WERE LEFT STILL HOLD PLACES")
+    return False
+
+
+def main() -> int:
+    """Print the measurements; 1 if a place was not freed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--streams", type=int, default=100)
+    parser.add_argument("--seconds", type=float, default=6)
+    parser.add_argument("--rate", type=float, default=100)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "registry"
+        token = prepared(folder, "")
+        process, port = serve(folder)
+        try:
+            print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+            before = cpu_seconds(process.pid)
+            good = asyncio.run(measure(port, token, arguments))
+            print(f"the server spent {cpu_seconds(process.pid) - before:.1f} s of CPU time")
+        finally:
+            process.terminate()
+            process.wait(30)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
