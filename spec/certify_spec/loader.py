@@ -110,6 +110,14 @@ def examine_text(text: str, path: str = "spec.ct") -> tuple[m.Specification | No
     return None if any(d.severity is Severity.ERROR for d in every) else specification, every
 
 
+def examine_syntax(path: Path) -> tuple[str, tuple[Diagnostic, ...]]:
+    """The text of a file, and everything wrong with its syntax."""
+    text = _text(path, str(path))
+    if isinstance(text, Diagnostic):
+        return "", (text,)
+    return text, parser.parse(text, str(path))[1]
+
+
 def shipped() -> tuple[Path, ...]:
     """The shipped specifications, in a stable order."""
     folder = Path(str(resources.files("certify_spec")))

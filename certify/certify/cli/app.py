@@ -285,6 +285,18 @@ def generate(
     return generating.run(options)
 
 
+@app.command("format")
+def format_(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Specifications (.ct), and folders of them.")],
+    check: Annotated[bool, typer.Option("--check", help="Write nothing: say which are laid out otherwise.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Lay out specifications."""
+    from certify.cli import formatting
+
+    return formatting.run(tuple(paths), check=check, as_json=as_json)
+
+
 @app.command()
 def simulate(
     spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A specification (.ct).")],
