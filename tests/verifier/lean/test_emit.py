@@ -302,12 +302,24 @@ def test_other_machines_are_emitted_and_accepted() -> None:
     assert "Colour.open_" in emitted
 
 
+def test_names_that_lean_takes_are_told_apart() -> None:
+    """A specification may call its parts as Lean or the emitted file does; two that would become one are refused."""
+    text = "machine Odd\nvar next : Int = 0\ndefine run : Int = next + 1\naction open when run > 0 { next := run }\n"
+    emitted = emit(load_text(text, "odd.ct"), "odd.ct")
+    reports = check_texts([*library(), ("machine", without_imports(emitted))])
+    assert reports[-1].verdict == Accepted(), reports[-1]
+    twice = f"{text}define run_ : Int = 2\n"
+    with pytest.raises(RequestError, match="run_"):
+        emit(load_text(twice, "odd.ct"), "odd.ct")
+
+
 REFUSED = [
     ("record Pair { a : Int }\nvar x : Pair = Pair(a = 1)", "Pair"),
     ("var x : Option[Int] = none", "Option"),
     ("function f(i: Int) : Int\nvar x : Int = 0", "function"),
     ("var x : Int\ninit start : x == 1", "init"),
     ("var x : Int in 0 .. 3", "start with any value"),
+    ("var next : Int = 0\nvar next_ : Int = 0", "next_"),
 ]
 
 

@@ -66,12 +66,14 @@ class _Machine:
         for name in (*spec.sorts, *self._enums()):
             if name in _OWN:
                 raise unsupported(f"a type named `{name}`", spec.place)
-        made = [*self._enums(), *spec.definitions, *(f.name for f in self._formulas()), *(s.name for s in spec.steps)]
-        made += [f"{action}_{part}" for action in spec.actions for part in ("allowed", "next")]
-        made += ["initial", "next", "allowed", "run", "Legal", "Reachable"]
-        for name in made:
-            if made.count(name) > 1:
-                raise unsupported(f"a second thing named `{name}`", spec.place)
+        said = [*spec.definitions, *(f.name for f in self._formulas()), *(s.name for s in spec.steps)]
+        made = [*self._enums(), *map(word, said)]
+        made += [f"{word(action)}_{part}" for action in spec.actions for part in ("allowed", "next")]
+        for names in (made, *map(list, (spec.variables, spec.functions, spec.actions))):
+            here = names if names is made else [word(name) for name in names]
+            for name in here:
+                if here.count(name) > 1:
+                    raise unsupported(f"a second thing named `{name}`", spec.place)
 
     def _enums(self) -> list[str]:
         shapes: Shapes = self.specification.shapes

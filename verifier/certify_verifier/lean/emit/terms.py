@@ -35,7 +35,9 @@ _LIBRARY: Final = frozenset(
      "remove", "sameBool", "sameInt", "smaller", "times", "true", "false", "never", "rfl"]
 )  # fmt: skip
 """What generated files use of the package."""
-_TAKEN: Final = COMMANDS | TERM_WORDS | _RESERVED | _LIBRARY | {ALIKE, PARAMS, STATE, AFTER, "e", "es", "h"}
+_MADE: Final = frozenset(["State", "Params", "Event", "initial", "next", "allowed", "run", "run_keeps", "Legal"])
+"""What every generated file declares for itself."""
+_TAKEN: Final = COMMANDS | TERM_WORDS | _RESERVED | _LIBRARY | _MADE | {ALIKE, PARAMS, STATE, AFTER, "e", "es", "h"}
 _ARITHMETIC: Final = {
     "+": "plus",
     "-": "minus",
