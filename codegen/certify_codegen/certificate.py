@@ -24,7 +24,7 @@ class Certificate:
     """What a file was made from.
 
     Attributes:
-        machine: the machine, several for the file of a package, none for what all machines share.
+        machine: the machine; `package of` or `fused of` several; nothing for what all machines share.
         spec: the digest of the specification's text.
         templates: of all templates.
         generator: of the generator's source.

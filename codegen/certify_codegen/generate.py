@@ -186,7 +186,7 @@ def fused_file(
         raise RequestError(Diagnostic(rules.BAD_FUSION, message, Place(file, problem.lineno or 0))) from None
     machines = [known[layer.machine] for layer in fused.layers]
     certificate = Certificate(
-        machine=" ".join(each.convention.machine for each in machines),
+        machine=f"fused of {', '.join(each.convention.machine for each in machines)}",
         spec=digest("".join([stack.text, *(each.projection.specification.text for each in machines)])),
         templates=templates_digest(),
         generator=generator_digest(),
@@ -220,7 +220,7 @@ def package(modules: Iterable[Module], options: Options, proofs: Mapping[str, st
     """
     made = sorted(modules, key=lambda each: each.file)
     together = Certificate(
-        machine=" ".join(each.convention.machine for each in made),
+        machine=f"package of {', '.join(each.convention.machine for each in made)}",
         spec=digest("".join(each.projection.specification.text for each in made)),
         templates=templates_digest(),
         generator=generator_digest(),

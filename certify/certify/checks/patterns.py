@@ -1,31 +1,22 @@
-"""C-PATTERNS: the resilience patterns that a node names are generated from proved specs; attached proofs hold.
-
-Nothing generates code from the specs yet, so a node that names a pattern is undecided, never passed.
-"""
+"""C-PATTERNS: the resilience patterns that a node names are generated from proved specs; attached proofs hold."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Final
 
+from certify.checks.generated import generated
 from certify.checks.proofs import Attached, attached
 from certify.checks.workbench import Workbench
 from certify.evidence.verdict import CheckResult, Failed, NotApplicable, Passed, Unknown, Verdict
-from certify_spec.diagnostics import Diagnostic, Place, Rule
 
 CHECK: Final = "C-PATTERNS"
-
-PAT001 = Rule(
-    "PAT001",
-    "It cannot be shown that the node's code was generated from the pattern that it names.",
-    "Take the pattern out of the manifest: this release proves patterns, and does not yet generate code from them.",
-)
 
 
 def check(bench: Workbench) -> CheckResult:
     """Whether every pattern of the manifest stands in generated code, and every attached proof is accepted."""
-    generated = _generated(bench)
-    return _with_proofs(generated, attached(bench)) if bench.subject.manifest.proof else generated
+    found = _generated(bench)
+    return _with_proofs(found, attached(bench)) if bench.subject.manifest.proof else found
 
 
 def _with_proofs(generated: CheckResult, proofs: Attached) -> CheckResult:
@@ -46,11 +37,6 @@ def _generated(bench: Workbench) -> CheckResult:
     patterns = bench.subject.manifest.pattern
     if not patterns:
         return CheckResult(CHECK, NotApplicable("the manifest names no resilience pattern"))
-    at = Place(bench.subject.manifest_file, 1)
-    findings = tuple(
-        Diagnostic(
-            PAT001, f"nothing shows that the node's `{pattern.spec}` was generated from its spec", at, fix=PAT001.advice
-        )
-        for pattern in patterns
-    )
-    return CheckResult(CHECK, Unknown(f"{len(findings)} pattern(s) without generated code"), findings)
+    found = generated(bench)
+    verdict: Verdict = Failed() if found.findings else Unknown(found.undecided) if found.undecided else Passed()
+    return CheckResult(CHECK, verdict, found.findings, {"patterns": found.measured})
