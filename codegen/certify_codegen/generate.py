@@ -32,6 +32,8 @@ from certify_spec.diagnostics import Diagnostic, Place, RequestError
 _BRACKETS: Final = re.compile(r"( *)([^#\"(]*\()(.*)(\)[^()]*)")
 COMMON: Final = "_common.py"
 PACKAGE: Final = "__init__.py"
+ADAPTERS: Final = ("opentelemetry", "prometheus")
+"""What metrics can be given to, by files that are generated only if they are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +238,23 @@ def package(modules: Iterable[Module], options: Options, proofs: Mapping[str, st
     init = render("__init__.py.j2", modules=made, failures=FAILURES, names=names)
     files = {each.file: each.text for each in made}
     return {PACKAGE: sealed(together, init), COMMON: sealed(shared, common), **files}
+
+
+def adapters(names: Iterable[str]) -> dict[str, str]:
+    """The files of the adapters of these names, each beside the package and needing a library of its own.
+
+    Raises:
+        RequestError: there is no adapter of some name.
+    """
+    files: dict[str, str] = {}
+    for name in names:
+        if name not in ADAPTERS:
+            fix = f"known are {', '.join(ADAPTERS)}"
+            raise RequestError(Diagnostic(rules.NO_ADAPTER, f"there is no adapter `{name}`", fix=fix))
+        nothing = digest("")
+        made = Certificate("", nothing, templates_digest(), generator_digest(), nothing, nothing, f"adapter {name}")
+        files[f"{name}_adapter.py"] = sealed(made, render(f"{name}_adapter.py.j2"))
+    return files
 
 
 def flavour(options: Options) -> str:

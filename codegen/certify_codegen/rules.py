@@ -61,6 +61,7 @@ NOT_OURS: Final = Rule(
     "A file that was not generated is in the way.",
     "Name another folder, or move the file.",
 )
+NO_ADAPTER: Final = Rule("GEN013", "There is no adapter of this name.", "Use one of those that are named.")
 BAD_FUSION: Final = Rule(
     "GEN012",
     "The layers or the signature of a fused frame are wrong.",

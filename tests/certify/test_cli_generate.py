@@ -92,6 +92,7 @@ def test_nothing_is_generated_without_a_proof(tmp_path: Path, capsys: pytest.Cap
         (("token_bucket", "-o", "file"), "GEN011"),
         (("token_bucket", "-o", "out", "--fuse", "limitr"), "GEN012"),
         (("token_bucket", "-o", "out", "--fuse", "limiter", "--signature", "f("), "GEN012"),
+        (("token_bucket", "-o", "out", "--adapter", "statsd"), "GEN013"),
         (("token_bucket", "-o", "out", "--signature", "f() -> int"), "GEN012"),
         (("token_bucket", "-o", "out", "--fuse", "limiter", "--import", "1 + 1"), "GEN012"),
         (

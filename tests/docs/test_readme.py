@@ -15,7 +15,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 #: Commands about proofs: they run in the repository, and the pages about them execute them.
-PROVING = {"verify", "simulate", "lean"}
+PROVING = {"verify", "simulate", "lean", "generate"}
 
 
 def blocks(language: str) -> list[str]:

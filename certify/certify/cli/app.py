@@ -260,6 +260,9 @@ def generate(
         bool, typer.Option("--check", help="Write nothing: refuse what is stale, edited or missing.")
     ] = False,
     sync_only: Annotated[bool, typer.Option("--sync-only", help="Serve plain functions only.")] = False,
+    adapters: Annotated[
+        list[str] | None, typer.Option("--adapter", help="Also an adapter: opentelemetry or prometheus.")
+    ] = None,
     fuse: Annotated[
         str, typer.Option("--fuse", metavar="LAYERS", help="Also one frame for these layers, outermost first.")
     ] = "",
@@ -280,8 +283,8 @@ def generate(
     from certify.cli import generating
 
     proving = (solver, jobs, limit, budget, not no_cache)
-    fused = (fuse, signature, tuple(imports or ()))
-    options = generating.Options(tuple(specs), out, check, not sync_only, *proving, *fused, as_json)
+    beside = (tuple(adapters or ()), fuse, signature, tuple(imports or ()))
+    options = generating.Options(tuple(specs), out, check, not sync_only, *proving, *beside, as_json)
     return generating.run(options)
 
 

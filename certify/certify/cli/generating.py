@@ -41,6 +41,7 @@ class Options:
         check: whether to compare instead of writing.
         asynchronous: whether coroutine functions are served.
         solver, jobs, limit, budget, keeps: as for `verify`.
+        adapters: names of adapters to generate beside the package.
         fuse: layers, outermost first, joined by commas; empty to fuse nothing.
         signature: of the fused function.
         imports: import statements for its annotations.
@@ -56,6 +57,7 @@ class Options:
     limit: float = 10.0
     budget: float = 600.0
     keeps: bool = True
+    adapters: tuple[str, ...] = ()
     fuse: str = ""
     signature: str = ""
     imports: tuple[str, ...] = ()
@@ -73,6 +75,7 @@ def run(options: Options) -> Status:
     specifications = _load(options.specifications)
     for specification in specifications:
         generate.convention_of(specification)
+    beside = generate.adapters(options.adapters)
     fused = _fused(options)
     stack = _stack() if fused is not None else None
     if fused is not None and stack is not None:
@@ -90,7 +93,7 @@ def run(options: Options) -> Status:
         refused = _validate(options, output, modules, pool, ledger)
     if refused is not None:
         return _refuse(output, refused)
-    files = generate.package(modules, chosen, proofs)
+    files = {**generate.package(modules, chosen, proofs), **beside}
     if fused is not None and stack is not None:
         name, text = generate.fused_file(fused, stack, modules, proofs)
         files[name] = text
