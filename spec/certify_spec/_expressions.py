@@ -292,6 +292,7 @@ class Elaborator:
             )
         elif name not in names.broken:
             values = [*scope.bound, *names.variables, *names.functions, *names.cases, *names.definitions, *BUILTINS]
+            values += names.sorts  # a binder may range over one
             unknown(self._report, rules.UNKNOWN_NAME, "name", name, place, values)
         return _nothing(place)
 
@@ -601,7 +602,10 @@ class Elaborator:
                 return fields[field.text]
             unknown(self._report, rules.BAD_FIELD, f"field in `{kind}` called", field.text, field.place, fields)
         elif not isinstance(kind, Unknown):
-            self._report.error(rules.BAD_FIELD, f"a `{kind}` has no fields", field.place)
+            shapes = self._names.shapes
+            cases = [] if not isinstance(kind, EnumType) else [c for c, held in shapes.cases(kind).items() if held]
+            fix = f"name what a case holds: `if … is {cases[0]}(x) then … else …`" if cases else ""
+            self._report.error(rules.BAD_FIELD, f"`{kind}` is no record: it has no fields", field.place, fix=fix)
         return UNKNOWN
 
     def _amended(self, syntax: s.Amended, scope: Scope, hint: Type | None) -> m.Expression:
@@ -669,6 +673,11 @@ class Elaborator:
         return m.Lambda(type=kind, place=syntax.place, parameters=parameters, body=body)
 
     def _primed(self, operand: s.Syntax, place: Place, scope: Scope, hint: Type | None) -> m.Expression:
+        if isinstance(operand, s.Primed):
+            self._report.error(
+                rules.MISPLACED_PRIME, "`'` stands twice: there is one next state", place, fix="leave one away"
+            )
+            return _nothing(place)
         if not scope.primes:
             self._report.error(
                 rules.MISPLACED_PRIME,
@@ -878,10 +887,14 @@ class Elaborator:
         return _retyped(expression, kind)
 
     def _mismatch(self, found: m.Expression, wanted: Type, place: Place, why: Note | None) -> None:
+        needed = "a number" if wanted == NUMBER else "a set" if wanted == SetType(UNKNOWN) else f"`{wanted}`"
+        content = wanted.arguments[0] if isinstance(wanted, EnumType) and wanted.name == "Option" else None
+        fits = content is not None and (found.type == content or (found.type == NUMBER and content in (INT, DURATION)))
         self._report.error(
             rules.MISMATCH,
-            f"this {_told(found.type)}, but `{wanted}` is needed here",
+            f"this {_told(found.type)}, but {needed} is needed here",
             place,
+            fix="write `some(…)` around it" if fits else "",
             notes=[why, _declared_at(found, self._names, Scope())],
         )
 

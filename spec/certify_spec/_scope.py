@@ -160,13 +160,19 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return close[0] if close else ""
 
 
+FEW: Final = 5
+"""So many names are listed where none is near."""
+
+
 def unknown(report: Report, rule: Rule, what: str, name: str, place: Place, names: Iterable[str]) -> None:
     """Report a name that is not declared, with the nearest one that is."""
-    close = nearest(name, names)
+    known = tuple(names)
+    close = nearest(name, known)
+    few = ", ".join(f"`{each}`" for each in known) if 0 < len(known) <= FEW else ""
     report.error(
         rule,
         f"there is no {what} `{name}`",
         place,
-        fix=f"did you mean `{close}`?" if close else "",
+        fix=f"did you mean `{close}`?" if close else f"use one of {few}" if few else "",
         edit=Edit(place, close) if close else None,
     )

@@ -276,6 +276,10 @@ def _hint(token: Token, allowed: frozenset[str]) -> str:
             return "a start value or a definition is written with `=`"
         case "ARROW" | "YIELDS" if "IMPLIES" in allowed:
             return "an implication is written `implies`"
+        case "PLUS" | "MINUS" if "ASSIGN" in allowed:
+            return "write the whole new value: `x := x + 1`"
+        case "COLON" if "IN" in allowed:
+            return "what a binder ranges over is written `x in …`, before `:`"
         case "LBRACE" if "COLON" in allowed:
             return "the formula comes after `:`"
         case _:
