@@ -285,11 +285,49 @@ def test_a_planned_crash_happens_before_each_effectful_call(laboratory: Laborato
     assert sizes[0] == 1
 
 
+NAMES = """
+[[resource]]
+name = "names"
+kind = "db"
+mode = "write"
+path = "names.db"
+
+[idempotency]
+flow = "names"
+key = ["$"]
+"""
+
+
 def test_a_preempted_delivery_lets_the_next_one_pass(laboratory: Laboratory) -> None:
     """C-IDEM: both deliveries answer, whichever finished first."""
     plan = Plan((Delivery(b'{"what": "count"}', Interrupt(1, "preempt")), Delivery(b'{"what": "count"}')))
     record = laboratory.run(plan)
     assert sorted(got(record, i) for i in (0, 1)) == [1, 2]  # type: ignore[type-var]  # both are integers
+
+
+def test_a_delivery_that_waits_for_a_held_one_lets_it_finish_first(tmp_path: Path) -> None:
+    """C-IDEM: which of the two goes on first, when the lock is free, is not left to how busy the machine is."""
+    code = """
+        import sqlite3
+
+
+        def node(name: str) -> list[str]:
+            with sqlite3.connect("names.db", isolation_level=None) as database:
+                database.execute("BEGIN IMMEDIATE")
+                database.execute("CREATE TABLE IF NOT EXISTS names (name TEXT)")
+                database.execute("INSERT INTO names VALUES (?)", (name,))
+                names = [row[0] for row in database.execute("SELECT name FROM names ORDER BY rowid")]
+                database.execute("COMMIT")
+            return names
+    """
+    with opened(write_node(tmp_path, code, "x", effects="effectful", node="", rest=NAMES)) as (_folder, lab):
+        clean = lab.run(Plan((Delivery(b'"first"'),)))
+        held = Interrupt(clean.effectful_calls[0] - 1, "preempt")
+        outcomes = lab.run(Plan((Delivery(b'"first"', held), Delivery(b'"second"')))).outcomes
+    assert [outcome.json for outcome in outcomes if isinstance(outcome, Returned)] == [
+        b'["first"]',
+        b'["first", "second"]',
+    ]
 
 
 def test_a_run_is_given_again_byte_for_byte(laboratory: Laboratory) -> None:

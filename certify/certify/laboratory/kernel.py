@@ -63,6 +63,7 @@ class Watch:
         descriptor: the notification descriptor.
         may_start_processes: whether the manifest declares a `process` resource.
         protected: process ids inside the sandbox that no signal may reach.
+        process: the id, outside the sandbox, of the process or of its thread that announced a call last; 0 before.
         own: the process's id inside the sandbox, which it may signal; 0 when it is not known.
         started: processes that it has started or tried to start.
         counted: effectful calls so far.
@@ -78,6 +79,7 @@ class Watch:
     entropy: Entropy
     protected: frozenset[int] = frozenset({1})
     own: int = 0
+    process: int = 0
     started: int = 0
     counted: int = 0
     held: int | None = None
@@ -101,6 +103,7 @@ class Watch:
                 return
             raise
         identifier, pid, _flags, number, _arch, _pointer, *arguments = _NOTIFICATION.unpack(buffer)
+        self.process = pid
         call = filters.numbers().get(number, f"system call {number}")
         if call == "getrandom":
             self._provide_entropy(identifier, pid, arguments)

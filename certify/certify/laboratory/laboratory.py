@@ -18,6 +18,7 @@ import itertools
 import os
 import select
 import shutil
+import signal
 import socket
 import tempfile
 import threading
@@ -45,6 +46,8 @@ from certify.subject import Signature, Subject
 _START_SECONDS: Final = 30.0
 _GRACE_SECONDS: Final = 5.0
 _PREEMPT_SECONDS: Final = 0.5
+_LOOK_SECONDS: Final = 0.025
+_LONGEST_PREEMPT_SECONDS: Final = 10.0
 _IDLE_SANDBOXES: Final = 4
 _FIRST_ADDRESS: Final = 2
 _BATCH: Final = 8
@@ -384,7 +387,9 @@ class _Run:
             self._start(position)
             self._until(lambda p=position: p in self._replies or self._is_held(p), held=held)  # type: ignore[misc]  # the default binds the loop's value
             if held is not None:
-                self._release(held)
+                with self._suspended(position):
+                    self._release(held)
+                    self._until(lambda h=held: h in self._replies, held=held)  # type: ignore[misc]  # likewise
                 self._until(lambda p=position, h=held: p in self._replies and h in self._replies)  # type: ignore[misc]  # likewise
                 held = None
             elif self._is_held(position):
@@ -398,6 +403,20 @@ class _Run:
         return [
             reading.Reply(self._replies[i], self._watches.get(i), closed) for i in range(len(self._plan.deliveries))
         ]
+
+    @contextlib.contextmanager
+    def _suspended(self, position: int) -> Iterator[None]:
+        """Stop a delivery that waits for the held one, so that which of the two goes on first is not up to the machine.
+
+        Unless the other one then waits for it: it goes on when this ends.
+        """
+        watch = self._watches.get(position)
+        process = watch.process if watch is not None and position not in self._replies else 0
+        _signal(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            _signal(process, signal.SIGCONT)
 
     def _is_held(self, position: int) -> bool:
         watch = self._watches.get(position)
@@ -434,18 +453,22 @@ class _Run:
         """Serve the kernel's announcements and the supervisor's messages until `done`.
 
         While another delivery is held, this one gets a moment only: it may be waiting for what the held one has locked.
+        The moment is time in which everything waits: on a busy machine, what only wants a processor has not had it.
         """
-        deadline = time.monotonic() + self._limits.wall * 2 + _GRACE_SECONDS
-        patience = time.monotonic() + _PREEMPT_SECONDS if held is not None else None
+        began = time.monotonic()
+        deadline = began + self._limits.wall * 2 + _GRACE_SECONDS
+        waited = 0.0
         while not done():
             now = time.monotonic()
-            if patience is not None and now >= patience:
+            if waited >= _PREEMPT_SECONDS or (held is not None and now - began >= _LONGEST_PREEMPT_SECONDS):
                 return
             if now >= deadline:
                 raise ChannelClosed("a delivery outlived its limit")
             watched = {w.descriptor: w for w in self._watches.values() if w.descriptor >= 0 and w.held is None}
             sources = [self._sandbox.channel.fileno(), self._sandbox.watch.fileno(), *watched]
-            ready, _, _ = select.select(sources, [], [], min(deadline, patience or deadline) - now)
+            ready, _, _ = select.select(sources, [], [], _LOOK_SECONDS if held is not None else deadline - now)
+            if held is not None and not ready and not self._sandbox.working():
+                waited += _LOOK_SECONDS
             for source in ready:
                 if source in watched:
                     self._serve(watched[source])
@@ -494,6 +517,12 @@ class _Run:
             self._sandbox.protected,
             FIRST_PID + self._plan.environment.pid_offset + position,
         )
+
+
+def _signal(process: int, number: signal.Signals) -> None:
+    if process:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, number)
 
 
 def _batches(plans: Iterable[Plan]) -> Iterator[tuple[Plan, ...]]:

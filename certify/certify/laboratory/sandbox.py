@@ -59,6 +59,8 @@ _FAKETIME_FOLDERS: Final = (
 _ENTROPY_BYTES: Final = 4 * 2**20
 _FIRST_DESCRIPTOR: Final = 300  # below it, Python keeps integers ready-made
 _SCRATCH_BYTES: Final = 128 * 2**20
+#: States of threads (proc(5)) that run, wait for a processor, or for a disk.
+_WORKING: Final = frozenset("RD")
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +328,17 @@ class Sandbox:
     def alive(self) -> bool:
         """Whether the sandbox still runs."""
         return self._process.poll() is None
+
+    def working(self) -> bool:
+        """Whether anything in the sandbox wants a processor or waits for a disk: if nothing does, all of it waits."""
+        waiting = [self._process.pid]
+        while waiting:
+            for thread in Path(f"/proc/{waiting.pop()}/task").glob("*"):
+                with contextlib.suppress(OSError):
+                    if (thread / "stat").read_text().rpartition(")")[2].split()[0] in _WORKING:
+                        return True
+                    waiting += map(int, (thread / "children").read_text().split())
+        return False
 
     def kill(self) -> None:
         """End the sandbox and everything in it; what it printed can still be read."""
