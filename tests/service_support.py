@@ -22,8 +22,6 @@ from certify.registry.entries import Status
 from certify.registry.registry import Registry
 from certify.registry.submission import Submission
 from certify.service import identity, server
-from certify.service.app import build
-from certify.service.service import Service
 from certify.service.settings import Settings
 from certify.times import system_clock
 from registry_support import AUTHOR, OTHER
@@ -142,7 +140,7 @@ def served(settings: Settings) -> Iterator[str]:
     """The address of a real server on loopback, in a thread of this process."""
     ready = threading.Event()
     listening = socket.create_server(("127.0.0.1", 0))
-    app = build(Service(settings))
+    app = server.application(settings)
     running = server.Server(server.config(app, settings), ready.set)
     thread = threading.Thread(target=running.run, args=([listening],), daemon=True)
     thread.start()

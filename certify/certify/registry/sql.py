@@ -114,6 +114,9 @@ class Reader(Protocol):
     def count_releases(self) -> dict[str, int]:
         """Number of releases by status."""
 
+    def nodes(self, *, text: str = "", after: str = "", limit: int = 100) -> tuple[str, ...]:
+        """Ids of nodes that have releases and whose id holds a text, by id, from behind `after`."""
+
     def waivers(self, node: str | None = None) -> tuple[tuple[str, int], ...]:
         """Id and entry number of each waiver, or of those for one node, in order."""
 
@@ -280,6 +283,14 @@ class SqlView:
 
     def count_releases(self) -> dict[str, int]:
         return {status: int(n) for status, n in self._rows("SELECT status, count(*) FROM releases GROUP BY status")}
+
+    def nodes(self, *, text: str = "", after: str = "", limit: int = 100) -> tuple[str, ...]:
+        where, values = "node > ?", [after]
+        if text:
+            where += " AND node LIKE ? ESCAPE '!'"
+            values.append(f"%{_escaped(text.lower())}%")
+        statement = f"SELECT DISTINCT node FROM releases WHERE {where} ORDER BY node LIMIT ?"  # noqa: S608 - text of ours
+        return tuple(row[0] for row in self._rows(statement, *values, limit))
 
     def waivers(self, node: str | None = None) -> tuple[tuple[str, int], ...]:
         where, values = ("", ()) if node is None else ("WHERE node = ?", (node,))

@@ -16,7 +16,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from certify.evidence.bundle import Evidence
@@ -39,28 +39,29 @@ _REGIONS: Final = {
 
 def render(report: Report) -> bytes:
     """The page, in UTF-8."""
-    page = _environment().get_template("report.html.j2").render(report=report, style=_style())
+    page = environment().get_template("report.html.j2").render(report=report, style=Markup(style()))  # noqa: S704 - our own file
     return (page.strip("\n") + "\n").encode()
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("certify.report"),
+def environment(*packages: str) -> Environment:
+    """Where templates find what a report is made of, ``parts.html.j2``; templates of further packages come first."""
+    made = Environment(
+        loader=ChoiceLoader([PackageLoader(package) for package in (*packages, "certify.report")]),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    made.filters |= {
         "name": _name,
         "attribute": _attribute,
         "prose": _prose,
         "seconds": _seconds,
         "argument": _argument,
     }
-    environment.globals |= {
+    made.globals |= {
         "sets": _sets,
         "legend": _legend,
         "bar": _bar,
@@ -70,12 +71,13 @@ def _environment() -> Environment:
         "laboratory_panels": _laboratory,
         "first_run": _first_run,
     }
-    return environment
+    return made
 
 
 @cache
-def _style() -> Markup:
-    return Markup(resources.files("certify.report").joinpath("style.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
+def style() -> str:
+    """The stylesheet."""
+    return resources.files("certify.report").joinpath("style.css").read_text(encoding="utf-8")
 
 
 def _shown(value: Any) -> Any:

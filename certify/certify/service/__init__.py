@@ -5,5 +5,6 @@
 - ``answers``, ``errors``: what refusals become; ``access``: who may do what; ``identity``: who is there;
 - ``desk``: threads between the event loop and the registry; ``drafts``: compare-and-swap and merging;
 - ``uploads``, ``bundles``: evidence in and out; ``events``: live changes; ``admission``: how much is taken on;
+- ``pages``: the review pages; ``standing``: may a release go to production;
 - ``reading``: what pages and the API read; ``metrics``, ``logs``: what is measured and said.
 """

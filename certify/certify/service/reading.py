@@ -210,6 +210,13 @@ def matrix(registry: Registry, text: str = "", limit: int = 200) -> tuple[tuple[
     return tuple(rows)
 
 
+def ends(view: Reader, name: str) -> tuple[Row | None, Row | None]:
+    """A node's newest approved release, and its newest one, by precedence; None where there is none."""
+    held = sorted(view.releases(name), key=lambda release: precedence(release.release))
+    approved = [release for release in held if release.status is Status.APPROVED]
+    return (_row(view, approved[-1]) if approved else None, _row(view, held[-1]) if held else None)
+
+
 def entry_data(entry: Entry) -> dict[str, Any]:
     """A log entry as data for people: keys by their id."""
     said: dict[str, Any] = {"kind": entries.kind(entry), "at": entry.at, "node": entry.node}

@@ -20,6 +20,7 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from certify.registry.errors import SYSTEM, wrong
+from certify.service import pages
 from certify.service.app import build
 from certify.service.logs import Log
 from certify.service.service import Service
@@ -76,7 +77,8 @@ class Server(uvicorn.Server):
 
 def application(settings: Settings, log: Log | None = None, tracer: Any = None) -> Starlette:
     """The whole application: API and pages."""
-    return build(Service(settings, log=log, tracer=tracer))
+    service = Service(settings, log=log, tracer=tracer)
+    return build(service, pages.routes(service))
 
 
 def config(app: Starlette, settings: Settings) -> uvicorn.Config:
