@@ -164,7 +164,7 @@ class _Emitter:
         given = [f"{name}: {self._type(kind)}" for name, kind in action.parameters]
         if self._projection.reads_clock(action, guard=guard):
             given.append("now: int")
-        return f"{INDENT}def _{verb}_{action.name}(self, {', '.join(given)}) -> {result}:"
+        return f"{INDENT}def _{verb}_{action.name}({', '.join(['self', *given])}) -> {result}:"
 
     def _type(self, kind: Type) -> str:
         if kind == BOOL:

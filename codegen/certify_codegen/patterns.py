@@ -52,6 +52,8 @@ _CONVENTIONS: Final = (
         "GuardingPattern",
         Representation(others={"asked_to_stop": ("children", "child")}),
     ),
+    Convention("Fallback", "fallback", ("Fallback",), "Pattern", Representation(unused=frozenset({"succeed"}))),
+    Convention("Hedge", "hedge", ("Hedge",), "Pattern", Representation(unused=frozenset({"retried_elsewhere"}))),
     Convention("TokenBucket", "token_bucket", ("RateLimiter",), "GuardingPattern"),
 )
 

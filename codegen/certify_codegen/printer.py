@@ -123,6 +123,8 @@ class Printer:
             joint, texts = "or", [self._print(operand, around).within(_NOT) for operand in e.operands]
         else:
             joint, texts = "and", self._operands(e, around)
+        if len(texts) == 2 and texts[1].startswith("(") and column + len(f"{head}{texts[0]} {joint} (") <= WIDTH:
+            return [f"{head}{texts[0]} {joint} (", f"{INDENT}{texts[1][1:-1]}", f"){tail}"]
         inside = (f"{INDENT}{'' if i == 0 else f'{joint} '}{text}" for i, text in enumerate(texts))
         return [f"{head}(", *inside, f"){tail}"]
 

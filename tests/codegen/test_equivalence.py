@@ -111,6 +111,8 @@ PARAMETERS = {
     "retry": {"attempts": 3, "base": 2, "cap": 5, "deadline": 9, "reserve": 1, "ratio": 50},
     "bulkhead": {"capacity": 2, "queue_limit": 1},
     "timeout": {},
+    "fallback": {},
+    "hedge": {"hedges": 1, "delay": 2, "reserve": 1, "ratio": 50},
     "token_bucket": {"burst": 2, "interval": 2},
 }  # fmt: skip
 
@@ -142,7 +144,9 @@ def test_machine_and_interpreter_take_the_same_steps(pattern: str, package: Modu
                 elif str(kind) == "Bool":
                     given_.append(data.draw(st.booleans(), "bool"))
                 elif str(kind) == "Answer":
-                    given_.append(Tagged(data.draw(st.sampled_from(["success", "transient", "permanent"]), "answer")))
+                    given_.append(
+                        Tagged(data.draw(st.sampled_from([each.value for each in module.Answer][1:]), "answer"))
+                    )
                 else:
                     given_.append(data.draw(st.integers(0, 5), "number"))
             possible = twin.can(action.name, *given_)

@@ -1,0 +1,141 @@
+"""Fallback and hedge as people use them."""
+
+from __future__ import annotations
+
+import asyncio
+from types import ModuleType
+
+import pytest
+
+from codegen_support import import_package, write_package
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    """The generated package."""
+    folder = tmp_path_factory.mktemp("companions") / "companion_patterns"
+    write_package(folder, only=["fallback", "hedge"])
+    return import_package(folder)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_fallback(asynchronous: bool, package: ModuleType) -> None:
+    """P-FALLBACK, P4: covered failures fall back, others and cancellations do not; the first failure surfaces."""
+    told: list[str] = []
+    seen: list[object] = []
+
+    def second(x: BaseException | int) -> str:
+        seen.append(x)
+        if isinstance(x, BrokenPipeError):
+            raise ValueError("second")  # noqa: TRY004
+        return "second best"
+
+    fallback = package.Fallback(second, on=ConnectionError, on_event=lambda event: told.append(event.kind))
+
+    def first(x: BaseException | int) -> str:
+        if isinstance(x, BaseException):
+            raise x
+        return "best"
+
+    async def first_async(x: BaseException | int) -> str:
+        return first(x)
+
+    def call(x: BaseException | int) -> object:
+        return asyncio.run(fallback(first_async)(x)) if asynchronous else fallback(first)(x)
+
+    assert call(1) == "best"
+    assert call(ConnectionResetError()) == "second best"
+    for error in (BrokenPipeError(), LookupError(), asyncio.CancelledError()):
+        with pytest.raises(type(error)) as caught:
+            call(error)
+        assert caught.value is error or asynchronous
+    assert [type(each).__name__ for each in seen] == ["ConnectionResetError", "BrokenPipeError"]
+    assert told == ["degraded", "failed", "failed"]
+    assert fallback.snapshot()[:2] == (1, 2)
+
+
+def test_hedge_takes_the_first_answer_and_awaits_the_losers(package: ModuleType) -> None:
+    """P12, P-HEDGE: a slow copy is overtaken by the next, cancelled, and has ended when the call does."""
+
+    async def play() -> None:
+        hedge = package.Hedge(delay=0.001, idempotent=True, hedges=1)
+        copies: list[str] = []
+
+        @hedge
+        async def work() -> int:
+            number = len(copies)
+            copies.append("runs")
+            try:
+                if number == 0:
+                    await asyncio.Event().wait()
+                return number
+            finally:
+                await asyncio.sleep(0)
+                copies[number] = "ended"
+
+        assert await work() == 1
+        assert copies == ["ended", "ended"]
+        assert hedge.snapshot()[:2] == (1, 1)
+
+    asyncio.run(play())
+
+
+def test_hedge_copies_only_what_may_be_repeated_and_is_afforded(package: ModuleType) -> None:
+    """P10, P12: nothing is copied that is not idempotent, and nothing beyond the budget."""
+
+    async def copies(**parameters: object) -> int:
+        begun = 0
+
+        @package.Hedge(delay=1e-9, **parameters)
+        async def work() -> None:
+            nonlocal begun
+            begun += 1
+            for _ in range(5):
+                await asyncio.sleep(0.001)
+
+        await work()
+        return begun
+
+    assert asyncio.run(copies(idempotent=False, hedges=3)) == 1
+    assert asyncio.run(copies(idempotent=True, hedges=3, reserve=2, ratio=0)) == 3
+    assert asyncio.run(copies(idempotent=True, hedges=3, reserve=9)) == 4
+
+
+def test_hedge_fails_with_the_last_failure_and_passes_cancellation_on(package: ModuleType) -> None:
+    """P4, P-HEDGE: if every copy fails the last failure is told; a cancelled call has cancelled its copies."""
+
+    async def play() -> None:
+        hedge = package.Hedge(delay=10.0, idempotent=True)
+        ended: list[str] = []
+
+        @hedge
+        async def work(fails: bool) -> None:
+            try:
+                if fails:
+                    raise OSError("backend")
+                await asyncio.Event().wait()
+            finally:
+                ended.append("ended")
+
+        with pytest.raises(OSError, match="backend"):
+            await work(fails=True)
+        task = asyncio.ensure_future(work(fails=False))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert ended == ["ended", "ended"]
+
+    asyncio.run(play())
+
+
+def test_what_cannot_be_protected_is_refused(package: ModuleType) -> None:
+    """P11: a plain function is not hedged in silence, and a coroutine function is no fallback of a plain one."""
+
+    async def later() -> None: ...
+
+    with pytest.raises(TypeError, match="could not be stopped"):
+        package.Hedge(delay=1.0, idempotent=True)(lambda: None)
+    with pytest.raises(TypeError, match="is asynchronous"):
+        package.Fallback(later)(lambda: None)
