@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from certify.evidence.keys import KeyPair
@@ -136,18 +137,43 @@ def codes_of(answer: Any) -> list[str]:
 
 
 @contextlib.contextmanager
-def served(settings: Settings) -> Iterator[str]:
-    """The address of a real server on loopback, in a thread of this process."""
-    ready = threading.Event()
+def served(settings: Settings, *, at_own_address: bool = False) -> Iterator[str]:
+    """The address of a real server on loopback, in a thread of this process.
+
+    With `at_own_address` its public address is the one that it listens at.
+    """
     listening = socket.create_server(("127.0.0.1", 0))
+    if at_own_address:
+        settings = replace(settings, public_url=f"http://127.0.0.1:{listening.getsockname()[1]}")
     app = server.application(settings)
-    running = server.Server(server.config(app, settings), ready.set)
-    thread = threading.Thread(target=running.run, args=([listening],), daemon=True)
+    with running(uvicorn_config(app, settings), listening) as address:
+        yield address
+
+
+def uvicorn_config(app: Any, settings: Settings) -> Any:
+    """How the service's own server runs an application."""
+    return server.config(app, settings)
+
+
+@contextlib.contextmanager
+def listening_app(app: Any) -> Iterator[str]:
+    """The address of any other application on loopback."""
+    config = uvicorn.Config(app, log_config=None, lifespan="off", ws="none")
+    with running(config, socket.create_server(("127.0.0.1", 0))) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def running(config: Any, listening: socket.socket) -> Iterator[str]:
+    """A server in a thread of this process."""
+    ready = threading.Event()
+    serving = server.Server(config, ready.set)
+    thread = threading.Thread(target=serving.run, args=([listening],), daemon=True)
     thread.start()
-    assert ready.wait(30)
+    assert ready.wait(60)
     try:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
-        running.should_exit = True
-        thread.join(30)
+        serving.should_exit = True
+        thread.join(60)
         listening.close()

@@ -15,13 +15,15 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
+import httpx
 import uvicorn
 from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from certify.registry.errors import SYSTEM, wrong
-from certify.service import pages
-from certify.service.app import build
+from certify.service import oidc, pages
+from certify.service.app import build, guarded
 from certify.service.logs import Log
 from certify.service.service import Service
 from certify.service.settings import Settings
@@ -78,7 +80,24 @@ class Server(uvicorn.Server):
 def application(settings: Settings, log: Log | None = None, tracer: Any = None) -> Starlette:
     """The whole application: API and pages."""
     service = Service(settings, log=log, tracer=tracer)
-    return build(service, pages.routes(service))
+    return build(service, [*sign_in_routes(service), *pages.routes(service)])
+
+
+def sign_in_routes(service: Service, transport: httpx.AsyncBaseTransport | None = None) -> list[BaseRoute]:
+    """The addresses of signing in elsewhere, where that was set up.
+
+    Raises:
+        RequestError: REG009, nobody could sign in like that.
+    """
+    settings = service.settings
+    if settings.open_id is None:
+        return []
+    oidc.demand_settings(settings.open_id, settings.public_url)
+    provider = oidc.OpenId(settings.open_id, service, transport)
+    return [
+        Route(oidc.BEGIN, guarded(service, oidc.BEGIN, provider.begin), methods=["GET"]),
+        Route(oidc.BACK, guarded(service, oidc.BACK, provider.back), methods=["GET"]),
+    ]
 
 
 def config(app: Starlette, settings: Settings) -> uvicorn.Config:
