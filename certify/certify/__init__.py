@@ -10,6 +10,7 @@ The package's table of contents:
 - ``evidence``: verdicts as values, canonical bytes, signatures;
 - ``policy``: the organisation's rules, in Cedar;
 - ``registry``: store, transparency log, verification;
+- ``service``: the registry over HTTP;
 - ``report``: views of the evidence;
 - ``conformance``: which properties other people's resilience code keeps;
 - ``cli``: the command line.
