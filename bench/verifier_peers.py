@@ -28,7 +28,7 @@ from pathlib import Path
 from certify_spec.loader import shipped
 
 HERE = Path(__file__).resolve().parent
-CALLERS = (2, 3, 4, 5, 6, 7, 8, 9)
+CALLERS = (2, 4, 6, 8)
 SAMPLES, STEPS = 300, 20
 PATIENCE = 20.0
 """Seconds of the processor after which a search is given up."""

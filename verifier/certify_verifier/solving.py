@@ -168,6 +168,10 @@ class Solvers:
         finally:
             self._idle.put(process)
 
+    def exhausted(self) -> str:
+        """Why nothing more need be asked; empty as long as there is time."""
+        return ""
+
     def submit(self, question: Question) -> Future[Answer]:
         """The answer to a question, later."""
         return self._threads.submit(self.ask, question)

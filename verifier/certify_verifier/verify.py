@@ -276,6 +276,8 @@ class _Verification:
 
     def _decide(self, claim: Claim, given: m.Specification) -> _Decided:
         begin = time.monotonic()
+        if reason := self.session.solvers.exhausted():
+            return _Decided(Undecided(reason))  # to write down what nobody will be asked takes time, too
         try:
             obligations = list(claim.build(given, ANY_SIZE))
             verdict = self._judge(claim, given, obligations)

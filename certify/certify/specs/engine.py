@@ -74,13 +74,18 @@ class Pool(Solvers):
         self._progress, self._done, self._total = progress, 0, 0
         self._end = self._now() + self._budget
 
+    def exhausted(self) -> str:
+        """Why nothing more need be asked; empty as long as there is time."""
+        if self._stopped:
+            return "stopped"
+        return f"the {self._budget:g} s for a whole machine are used up" if self._now() >= self._end else ""
+
     def ask(self, question: Question) -> Answer:
         """The answer to one question, unknown once the time of the machine is used up."""
         left = self._end - self._now()
-        if self._stopped:
-            return Answer(Status.UNKNOWN, "stopped")
-        if left <= 0:
-            return Answer(Status.UNKNOWN, f"the {self._budget:g} s for a whole machine are used up")
+        reason = self.exhausted()
+        if reason:
+            return Answer(Status.UNKNOWN, reason)
         return super().ask(replace(question, milliseconds=max(1, min(question.milliseconds, int(left * 1000)))))
 
     def map(self, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
