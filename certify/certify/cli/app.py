@@ -366,6 +366,9 @@ def lean(
 def conformance(
     adapters: Annotated[list[Path], typer.Argument(metavar="ADAPTER.py…", help="Adapters, and folders of them.")],
     only: Annotated[list[str] | None, typer.Option("--only", help="This property alone; may be repeated.")] = None,
+    faults: Annotated[
+        bool, typer.Option("--faults", help="Run the fault campaign: every fault at every place of every journey.")
+    ] = False,
     limit: Annotated[
         float, typer.Option("--limit", min=0.1, max=3600, help="Seconds that one scenario may take.")
     ] = 60.0,
@@ -374,7 +377,7 @@ def conformance(
     """Say which of P1 to P12 a resilience library keeps, with a shortest trace for each that it breaks."""
     from certify.cli import conforming
 
-    return conforming.run(adapters, only or [], limit=limit, as_json=as_json)
+    return conforming.run(adapters, only or [], faults=faults, limit=limit, as_json=as_json)
 
 
 # -- keys

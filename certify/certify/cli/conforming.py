@@ -17,8 +17,8 @@ from certify_spec.diagnostics import Diagnostic, RequestError
 _WORDS = {"satisfied": "green", "violated": "bold red", "undecided": "magenta"}
 
 
-def run(paths: list[Path], only: list[str], *, limit: float, as_json: bool) -> int:
-    """Examine each adapter, and show its table and the trace of every violation.
+def run(paths: list[Path], only: list[str], *, faults: bool, limit: float, as_json: bool) -> int:
+    """Examine each adapter, or run the fault campaign against it; show its table and the trace of every violation.
 
     Raises:
         RequestError: a property has no such name, or an adapter cannot be used; nothing was shown of it.
@@ -29,13 +29,14 @@ def run(paths: list[Path], only: list[str], *, limit: float, as_json: bool) -> i
     ]
     if wrong:
         raise RequestError(*(replace(each, fix=rules.NO_PROPERTY.advice) for each in wrong))
-    reports = [_examine(path, only or list(PROPERTIES), limit, output) for path in adapters(paths)]
+    catalogue = "faults" if faults else "conformance"
+    reports = [_examine(path, catalogue, only or list(PROPERTIES), limit, output) for path in adapters(paths)]
     status = max((_status(report) for report in reports), key=_badness, default=Status.HELD)
     output.data({"status": int(status), "adapters": [report.to_data() for report in reports]})
     return status
 
 
-def _examine(path: Path, only: list[str], limit: float, output: Output) -> Report:
+def _examine(path: Path, catalogue: str, only: list[str], limit: float, output: Output) -> Report:
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(bar_width=24))
     live = Progress(
         *columns,
@@ -51,7 +52,7 @@ def _examine(path: Path, only: list[str], limit: float, output: Output) -> Repor
         def told(done: int, total: int) -> None:
             live.update(task, completed=done, total=total)
 
-        report = examine(path, only=only, limit=limit, told=told)
+        report = examine(path, catalogue=catalogue, only=only, limit=limit, told=told)
     _show(report, output)
     return report
 

@@ -20,6 +20,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,9 +38,14 @@ PATTERNS: Final[Mapping[str, str]] = {
     "cache": "answers from memory",
     "stack": "a retry around a breaker; by default the two composed",
     "limited": "a time limit around a bulkhead, or how the library puts them together; by default the two composed",
+    "service": "a bulkhead around a retry around a breaker; by default the three composed",
 }
-#: Patterns that are made of two others, the outer one first, where an adapter does not say otherwise.
-COMPOSED: Final[Mapping[str, tuple[str, str]]] = {"stack": ("retry", "breaker"), "limited": ("timeout", "bulkhead")}
+#: Patterns that are made of others, the outermost first, where an adapter does not say otherwise.
+COMPOSED: Final[Mapping[str, tuple[str, ...]]] = {
+    "stack": ("retry", "breaker"),
+    "limited": ("timeout", "bulkhead"),
+    "service": ("bulkhead", "retry", "breaker"),
+}
 
 
 class AdapterError(Exception):
@@ -65,13 +71,13 @@ class Adapter:
     def build(self, pattern: str) -> Callable[[Any], Any] | None:
         """The function that builds a pattern's guard; None where the library has no such pattern."""
         made = self.patterns.get(pattern)
-        if made is not None or not {*COMPOSED.get(pattern, ("",))} <= self.patterns.keys():
+        layers = COMPOSED.get(pattern, ())
+        if made is not None or not layers or not {*layers} <= self.patterns.keys():
             return made
-        outer, inner = (self.patterns[name] for name in COMPOSED[pattern])
 
         def composed(settings: Any) -> Any:
-            around, within = outer(settings), inner(settings)
-            return lambda operation: around(within(operation))
+            decorators = [self.patterns[layer](settings) for layer in reversed(layers)]
+            return lambda operation: reduce(lambda inner, decorator: decorator(inner), decorators, operation)
 
         return composed
 

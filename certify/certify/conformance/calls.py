@@ -388,7 +388,7 @@ def _race(bench: Bench) -> Told | None:
             flights[1].outcome = "succeeds"
             if first == "end":
                 stage.open_gate(flights[1])
-                _one_round(bench, stage)
+                one_round(bench, stage)
                 stage.give_up(flights[2])
             else:
                 stage.give_up(flights[2])
@@ -408,7 +408,7 @@ def _race(bench: Bench) -> Told | None:
     return None
 
 
-def _one_round(bench: Bench, stage: Any) -> None:
+def one_round(bench: Bench, stage: Any) -> None:
     """Let the holder end and hand the permit on, but not the one who gets it run."""
     if bench.mode == "async":
         stage.loop.call_soon(stage.loop.stop)

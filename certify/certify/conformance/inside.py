@@ -1,7 +1,7 @@
 """The child process: imports an adapter under a controlled clock, runs scenarios, writes a line of JSON for each.
 
-Run as ``python -m certify.conformance.inside ADAPTER MODE FIRST [PROPERTY…]``; standard output belongs to the kit, what
-the code under test prints goes to standard error.
+Run as ``python -m certify.conformance.inside CATALOGUE ADAPTER MODE FIRST [PROPERTY…]``; standard output belongs to the
+kit, what the code under test prints goes to standard error.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from certify.conformance import threads
 
 def main(arguments: list[str]) -> None:
     """Run the scenarios of a mode from a number on, of some properties or all, and write what each said."""
-    path, mode, first, wanted = Path(arguments[0]), arguments[1], int(arguments[2]), arguments[3:]
+    catalogue, path, mode, first, *wanted = arguments
     lines = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
@@ -35,12 +35,12 @@ def main(arguments: list[str]) -> None:
     threads.install(clock)
 
     from certify.conformance import adapters
-    from certify.conformance.catalogue import SCENARIOS
+    from certify.conformance.catalogue import CATALOGUES
     from certify.conformance.judging import Bench, judge
     from certify.conformance.verdicts import Result
 
     try:
-        adapter = adapters.load(path)
+        adapter = adapters.load(Path(path))
     except adapters.AdapterError as error:
         write(error=str(error), line=error.line)
         return
@@ -48,8 +48,8 @@ def main(arguments: list[str]) -> None:
     if mode not in adapter.modes:
         return
     gc.disable()
-    for number, scenario in enumerate(SCENARIOS):
-        if number < first or (wanted and scenario.property not in wanted):
+    for number, scenario in enumerate(CATALOGUES[catalogue]):
+        if number < int(first) or (wanted and scenario.property not in wanted):
             continue
         write(begins=number)
         bench = Bench(adapter, clock, mode)

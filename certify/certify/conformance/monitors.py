@@ -101,10 +101,12 @@ class Breaker:
                 since = now - self.until + self.recovery
                 yield "open", f"call {number} reaches the backend {since:g} s after the breaker opened"
             self._begin_round(number, now)
+        elif self.lease is not None and now >= self.until:
+            self._begin_round(number, now)
         elif len(self.probes) + self.successes < self.permitted:
             self.probes.add(number)
             self.eras[number] = self.era
-        elif now > self.round_began and (self.lease is None or now >= self.until):
+        elif self.lease is None and now > self.round_began:
             self._begin_round(number, now)
         else:
             yield "probes", f"{len(self.probes) + 1} probes in flight, {self.permitted} permitted"

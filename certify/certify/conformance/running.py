@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from certify.conformance import rules
-from certify.conformance.catalogue import SCENARIOS
+from certify.conformance.catalogue import CATALOGUES
 from certify.conformance.verdicts import MODES, PROPERTIES, NotApplicable, Result, Undecided, Verdict, overall
 from certify_spec.diagnostics import Diagnostic, Place, RequestError
 
@@ -73,6 +73,7 @@ Told = Callable[[int, int], None]
 def examine(
     path: Path,
     *,
+    catalogue: str = "conformance",
     only: Iterable[str] = PROPERTIES,
     limit: float = LIMIT,
     told: Told = lambda _done, _total: None,
@@ -81,6 +82,7 @@ def examine(
 
     Args:
         path: the adapter.
+        catalogue: which scenarios: ``conformance``, or ``faults``.
         only: the properties that are asked about; all of them by default.
         limit: real seconds that one scenario may take.
         told: is told of progress: how many results there are, of how many.
@@ -94,50 +96,61 @@ def examine(
         )
     wanted = frozenset(only)
     report = Report(str(path), tuple(number for number in PROPERTIES if number in wanted))
-    total = sum(scenario.property in wanted for scenario in SCENARIOS) * len(MODES)
+    scenarios = CATALOGUES[catalogue]
+    total = sum(scenario.property in wanted for scenario in scenarios) * len(MODES)
+    child = _Child(report, path, catalogue, wanted, limit, lambda: told(len(report.results), total))
     for mode in MODES:
-        if mode not in report.modes:
-            continue
         first = 0
-        while first < len(SCENARIOS):
-            first = _run_child(report, path, mode, first, wanted, limit, lambda: told(len(report.results), total))
+        while mode in report.modes and first < len(scenarios):
+            first = child.run(mode, first)
     return report
 
 
-def _run_child(
-    report: Report, path: Path, mode: str, first: int, wanted: frozenset[str], limit: float, told: Callable[[], None]
-) -> int:
-    """One child, from a scenario on; gives the number of the scenario to go on with."""
-    command = [sys.executable, "-m", "certify.conformance.inside", str(path.resolve()), mode, str(first)]
-    command += sorted(wanted)
-    began = -1
-    child = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-    )
-    lines = _Lines(child, limit)
-    try:
-        for line in lines:
-            if "error" in line:
-                raise _unusable(path, line)
-            if "modes" in line:
-                report.modes, report.patterns = tuple(line["modes"]), tuple(line["patterns"])
-                report.version = line["version"]
-                if mode not in report.modes:
-                    return len(SCENARIOS)
-            elif "begins" in line:
-                began = line["begins"]
-            elif "result" in line:
-                report.results.append(Result.from_data(line["result"]))
-                told()
-            else:
-                return len(SCENARIOS)
-    finally:
-        _end(child)
-    if began < 0:
-        raise _unusable(path, {"error": f"importing it {lines.ended}", "line": 0}, lines.said)
-    scenario = SCENARIOS[began]
-    report.results.append(Result(scenario.property, scenario.name, mode, Undecided(f"the child {lines.ended}")))
-    return began + 1
+@dataclass
+class _Child:
+    """Children, one after the other, that go through a catalogue."""
+
+    report: Report
+    path: Path
+    catalogue: str
+    wanted: frozenset[str]
+    limit: float
+    told: Callable[[], None]
+
+    def run(self, mode: str, first: int) -> int:
+        """One child, from a scenario on; gives the number of the scenario to go on with."""
+        scenarios, report = CATALOGUES[self.catalogue], self.report
+        command = [sys.executable, "-m", "certify.conformance.inside", self.catalogue, str(self.path.resolve()), mode]
+        command += [str(first), *sorted(self.wanted)]
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        )
+        lines = _Lines(child, self.limit)
+        began = -1
+        try:
+            for line in lines:
+                if "error" in line:
+                    raise _unusable(self.path, line)
+                if "modes" in line:
+                    report.modes, report.patterns = tuple(line["modes"]), tuple(line["patterns"])
+                    report.version = line["version"]
+                    if mode not in report.modes:
+                        return len(scenarios)
+                elif "begins" in line:
+                    began = line["begins"]
+                elif "result" in line:
+                    report.results.append(Result.from_data(line["result"]))
+                    self.told()
+                else:
+                    return len(scenarios)
+        finally:
+            _end(child)
+        if began < 0:
+            raise _unusable(self.path, {"error": f"importing it {lines.ended}", "line": 0}, lines.said)
+        scenario = scenarios[began]
+        undecided = Undecided(f"the child {lines.ended}")
+        report.results.append(Result(scenario.property, scenario.name, mode, undecided))
+        return began + 1
 
 
 def _unusable(path: Path, line: dict[str, Any], said: str = "") -> RequestError:
