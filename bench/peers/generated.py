@@ -23,7 +23,8 @@ def clock(p):
 
 
 def told(p):
-    return lambda event: p.listener(event) if event.kind in CHANGES else None
+    listener = p.listener
+    return lambda event: listener(event) if event.kind in CHANGES else None
 
 
 def breaker(p):

@@ -1,7 +1,7 @@
 """The child process: imports an adapter under a controlled clock, runs scenarios, writes a line of JSON for each.
 
-Run as ``python -m certify.conformance.inside CATALOGUE ADAPTER MODE FIRST [PROPERTY…]``; standard output belongs to the
-kit, what the code under test prints goes to standard error.
+Run as ``python -m certify.conformance.inside CATALOGUE ADAPTER MODE FIRST EVERY [PROPERTY…]``; standard output belongs
+to the kit, what the code under test prints goes to standard error.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from certify.conformance import threads
 
 def main(arguments: list[str]) -> None:
     """Run the scenarios of a mode from a number on, of some properties or all, and write what each said."""
-    catalogue, path, mode, first, *wanted = arguments
+    catalogue, path, mode, first, every, *wanted = arguments
     lines = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> None:
         if number < int(first) or (wanted and scenario.property not in wanted):
             continue
         write(begins=number)
-        bench = Bench(adapter, clock, mode)
+        bench = Bench(adapter, clock, mode, int(every))
         verdict = judge(scenario, bench)
         write(result=Result(scenario.property, scenario.name, mode, verdict).to_data())
         gc.collect()

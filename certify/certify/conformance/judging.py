@@ -57,6 +57,8 @@ class Bench:
     adapter: Adapter
     clock: Clock
     mode: str
+    #: Of a scenario's scripts, every how manyth is played.
+    every: int = 1
     number: Iterator[int] = field(default_factory=itertools.count)
     used: frozenset[str] = frozenset()
 
@@ -183,7 +185,8 @@ class Scripted:
 
     def run(self, bench: Bench) -> Verdict:
         """Play it, and say what came of it."""
-        for script in self.scripts:
+        scripts = self.scripts[:: bench.every]
+        for script in scripts:
             wrong, moments = self._play(bench, script)
             if wrong is None:
                 continue
@@ -192,7 +195,7 @@ class Scripted:
             return self._shrunk(bench, script, wrong, moments)
         if self.switches and bench.mode == "sync":
             return self._explored(bench)
-        return Satisfied(len(self.scripts))
+        return Satisfied(len(scripts))
 
     def _play(
         self, bench: Bench, script: Sequence[Step], switches: Switches | None = None

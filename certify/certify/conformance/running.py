@@ -75,6 +75,7 @@ def examine(
     *,
     catalogue: str = "conformance",
     only: Iterable[str] = PROPERTIES,
+    every: int = 1,
     limit: float = LIMIT,
     told: Told = lambda _done, _total: None,
 ) -> Report:
@@ -83,6 +84,7 @@ def examine(
     Args:
         path: the adapter.
         catalogue: which scenarios: ``conformance``, or ``faults``.
+        every: of a scenario's scripts, every how manyth is played; all of them by default.
         only: the properties that are asked about; all of them by default.
         limit: real seconds that one scenario may take.
         told: is told of progress: how many results there are, of how many.
@@ -98,7 +100,7 @@ def examine(
     report = Report(str(path), tuple(number for number in PROPERTIES if number in wanted))
     scenarios = CATALOGUES[catalogue]
     total = sum(scenario.property in wanted for scenario in scenarios) * len(MODES)
-    child = _Child(report, path, catalogue, wanted, limit, lambda: told(len(report.results), total))
+    child = _Child(report, path, catalogue, wanted, every, limit, lambda: told(len(report.results), total))
     for mode in MODES:
         first = 0
         while mode in report.modes and first < len(scenarios):
@@ -114,6 +116,7 @@ class _Child:
     path: Path
     catalogue: str
     wanted: frozenset[str]
+    every: int
     limit: float
     told: Callable[[], None]
 
@@ -121,7 +124,7 @@ class _Child:
         """One child, from a scenario on; gives the number of the scenario to go on with."""
         scenarios, report = CATALOGUES[self.catalogue], self.report
         command = [sys.executable, "-m", "certify.conformance.inside", self.catalogue, str(self.path.resolve()), mode]
-        command += [str(first), *sorted(self.wanted)]
+        command += [str(first), str(self.every), *sorted(self.wanted)]
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
         )
