@@ -57,12 +57,19 @@ def timeout(p):
     return Pipeline.builder().timeout(p.seconds).build()
 
 
-def retry(p):
+def again(p, builder):
     import tenacity
 
-    builder = Pipeline.builder().retry(
+    return builder.retry(
         attempts=p.attempts,
         retry=tenacity.retry_if_exception_type(p.failure),
         wait=tenacity.wait_random_exponential(multiplier=p.base, max=p.cap),
     )
-    return builder.build()
+
+
+def retry(p):
+    return again(p, Pipeline.builder()).build()
+
+
+def service(p):
+    return again(p, Pipeline.builder().bulkhead(p.capacity, max_wait=1e6)).circuit_breaker(breaker(p)).build()

@@ -68,5 +68,10 @@ def limited(p):
     return r.resilient(bulkhead=bulkhead, timeout=r.TimeoutConfig(seconds=p.seconds))
 
 
+def service(p):
+    bulkhead = r.BulkheadConfig(max_concurrent=p.capacity, max_wait=1e6)
+    return r.resilient(retry=retry_config(p), circuit_breaker=breaker_config(p), bulkhead=bulkhead)
+
+
 def stack(p):
     return r.resilient(retry=retry_config(p), circuit_breaker=breaker_config(p))
