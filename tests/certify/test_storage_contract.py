@@ -178,6 +178,11 @@ def test_lists_are_searched_the_same_everywhere(registry: Registry) -> None:
         found = view.find_releases(text="LIST/b_c")
         newest = view.find_releases(text="list/", limit=2)
         assert view.count_releases()["certified"] >= 3
+        ids = [release.node for release in view.find_releases(text="list/", limit=50)]
+        walked = view.nodes(text="LIST/", limit=1)
+        while more := view.nodes(text="list/", after=walked[-1], limit=1):
+            walked += more
+        assert sorted(walked) == sorted(set(ids))
     assert [release.node for release in found] == ["list/b_c"]
     assert [release.node for release in newest] == ["list/bxc", "list/b_c"]
 

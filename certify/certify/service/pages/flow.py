@@ -24,7 +24,7 @@ CLASSES: Final = ("credential", "pii", "financial", "confidential", "internal", 
 """Classes of data, the most sensitive first."""
 _OUTSIDE: Final = frozenset({"http", "network"})
 _MOST: Final = 12
-_ROW, _TOP, _WIDTH = 58, 34, 860
+_ROW, _TOP, _WIDTH = 70, 30, 862
 _BOX, _GAP = 236, 76
 
 
@@ -167,23 +167,32 @@ def draw(found: Flow) -> Markup:
     """The flow as an inline picture; its colours come from the stylesheet."""
     left, right = (*found.inputs, *found.outputs), found.resources
     rows = max(len(left), len(right), 2)
-    height = _TOP + rows * _ROW + 8
+    height = _TOP + rows * _ROW + 4
     middle = _TOP + rows * _ROW / 2
-    parts = [_heading(0, "data in and out"), _heading(_BOX + _GAP, "node"), _heading(2 * (_BOX + _GAP), "uses")]
+    half = min(30 + 4 * max(len(left), len(right)), 70)
+    parts = [_heading(1, "data in and out"), _heading(_BOX + _GAP, "node"), _heading(2 * (_BOX + _GAP), "uses")]
     for number, data in enumerate(left):
-        y = _centre(number, len(left), rows)
-        parts += [_data(data, y), _arrow(_BOX, y, _BOX + _GAP, middle, back=data.side == "output", kind=_tag(data.tag))]
+        y, end = _centre(number, len(left), rows), _landing(number, len(left), middle, half)
+        parts += [_data(data, y), _arrow(_BOX, y, _BOX + _GAP, end, back=data.side == "output", kind=_tag(data.tag))]
     for number, each in enumerate(right):
-        y = _centre(number, len(right), rows)
-        start, end = 2 * _BOX + _GAP, 2 * (_BOX + _GAP)
+        y, begin = _centre(number, len(right), rows), _landing(number, len(right), middle, half)
         kind = _tag(each.carries[0]) if each.carries else "plain"
-        parts += [_arrow(start, middle, end, y, back=each.mode != "write", kind=kind if each.declared else "alarm")]
-        parts += [_resource(each, y)]
+        parts.append(
+            _arrow(
+                2 * _BOX + _GAP,
+                begin,
+                2 * (_BOX + _GAP),
+                y,
+                back=each.mode != "write",
+                kind=kind if each.declared else "alarm",
+            )
+        )
+        parts.append(_resource(each, y))
     parts.append(
         Markup(
-            '<g class="centre"><rect x="{}" y="{}" width="{}" height="56" rx="10"/>'
+            '<g class="centre"><rect x="{}" y="{}" width="{}" height="{}" rx="10"/>'
             '<text x="{}" y="{}" text-anchor="middle">{}</text></g>'
-        ).format(_BOX + _GAP, middle - 28, _BOX, _BOX * 1.5 + _GAP, middle + 5, _fit(found.node, 27))
+        ).format(_BOX + _GAP, middle - half, _BOX, 2 * half, _BOX * 1.5 + _GAP, middle + 5, _fit(found.node, 27))
     )
     label = f"Effects and data flow: {'; '.join(text.one_line(each) for each in found.sentences())}"
     return Markup(
@@ -191,6 +200,11 @@ def draw(found: Flow) -> Markup:
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
         'orient="auto-start-reverse"><path d="M0 0L8 4L0 8z"/></marker></defs>{}</svg>'
     ).format(_WIDTH, height, label, Markup("").join(parts))
+
+
+def _landing(number: int, of: int, middle: float, half: float) -> float:
+    """Where the arrow meets the node's box: side by side, in the order of what it comes from."""
+    return middle + (number - (of - 1) / 2) * min(14.0, 2 * (half - 10) / max(of - 1, 1))
 
 
 def _centre(number: int, of: int, rows: int) -> float:
@@ -213,34 +227,37 @@ def _heading(x: float, words: str) -> Markup:
 def _data(data: Data, y: float) -> Markup:
     verb = "in" if data.side == "input" else "out"
     return Markup(
-        '<g class="box {}"><rect x="0" y="{}" width="{}" height="46" rx="8"/><text class="kind" x="14" y="{}">'
-        '{} · {}</text><text x="14" y="{}">{}</text></g>'
-    ).format(_tag(data.tag), y - 23, _BOX, y - 4, verb, _fit(data.tag, 24), y + 14, _fit(", ".join(data.fields), 30))
+        '<g class="box {}"><rect x="1" y="{}" width="{}" height="46" rx="8"/><text class="kind" x="14" y="{}">'
+        '{}: {}</text><text x="14" y="{}">{}</text></g>'
+    ).format(
+        _tag(data.tag), y - 23, _BOX - 1, y - 4, verb, _fit(data.tag, 24), y + 14, _fit(", ".join(data.fields), 30)
+    )
 
 
 def _resource(each: Resource, y: float) -> Markup:
     x = 2 * (_BOX + _GAP)
-    kind = (
-        each.kind + (" · egress" if each.is_egress else "") + (f" · {each.mode}" if each.declared else " · undeclared")
+    lines = [
+        (f"{_fit(each.kind, 20)}, {'undeclared' if not each.declared else each.mode}", "kind"),
+        (_fit(each.name, 30), "main"),
+        (_fit(f"sends {', '.join(each.carries)}" if each.carries else "", 38), "kind"),
+    ]
+    if each.is_egress:
+        lines[0] = (f"egress, {lines[0][0]}", "kind")
+    if each.where and each.where != each.name:
+        lines[1] = (_fit(f"{each.name}: {each.where}", 30), "main")
+    shown = [line for line in lines if line[0]]
+    top = y - 9 * len(shown) - 5
+    words = Markup("").join(
+        Markup('<text class="{}" x="{}" y="{}">{}</text>').format(kind, x + 14, top + 19 + 17 * number, said)
+        for number, (said, kind) in enumerate(shown)
     )
-    carried = f" ← {', '.join(each.carries)}" if each.carries else ""
-    return Markup(
-        '<g class="box {} {}"><rect x="{}" y="{}" width="{}" height="46" rx="8"/><text class="kind" x="{}" y="{}">{}{}'
-        '</text><text x="{}" y="{}">{}</text></g>'
-    ).format(
-        "declared" if each.declared else "alarm",
-        each.tone,
-        x,
-        y - 23,
-        _BOX,
-        x + 14,
-        y - 4,
-        _fit(kind, 40),
-        _fit(carried, max(0, 40 - len(kind))) if carried and len(kind) < 36 else "",
-        x + 14,
-        y + 14,
-        _fit(each.name + (f" at {each.where}" if each.where else ""), 30),
+    return Markup('<g class="box {} {}"><rect x="{}" y="{}" width="{}" height="{}" rx="8"/>{}</g>').format(
+        "declared" if each.declared else "alarm", _tone(each.tone), x, top, _BOX, 18 * len(shown) + 10, words
     )
+
+
+def _tone(tone: str) -> str:
+    return tone if tone in {"good", "bad", "warn", "muted"} else ""
 
 
 def _arrow(x1: float, y1: float, x2: float, y2: float, *, back: bool, kind: str) -> Markup:
