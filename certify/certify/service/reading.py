@@ -195,21 +195,6 @@ def changes(registry: Registry, old: str, new: str) -> dict[str, tuple[Change, .
     return differences.compare(before, after, registry.blob)
 
 
-def matrix(registry: Registry, text: str = "", limit: int = 200) -> tuple[tuple[str, Release | None, Release], ...]:
-    """What may go to production: each node with its newest approved release, if any, and its newest one."""
-    with registry.store.read() as view:
-        found = view.find_releases(text=text, limit=MANY)
-    nodes: dict[str, list[Release]] = {}
-    for release in found:
-        nodes.setdefault(release.node, []).append(release)
-    rows = []
-    for name in sorted(nodes)[:limit]:
-        held = sorted(nodes[name], key=lambda release: precedence(release.release))
-        approved = [release for release in held if release.status is Status.APPROVED]
-        rows.append((name, approved[-1] if approved else None, held[-1]))
-    return tuple(rows)
-
-
 def ends(view: Reader, name: str) -> tuple[Row | None, Row | None]:
     """A node's newest approved release, and its newest one, by precedence; None where there is none."""
     held = sorted(view.releases(name), key=lambda release: precedence(release.release))
