@@ -77,9 +77,9 @@ def roomy(folder: Path, **changes: Any) -> Settings:
 
 
 @contextlib.contextmanager
-def client(settings: Settings) -> Iterator[httpx.Client]:
+def client(settings: Settings, *, tracer: Any = None) -> Iterator[httpx.Client]:
     """A client of a service that runs in this process."""
-    with served(settings) as address, httpx.Client(base_url=address, timeout=60) as found:
+    with served(settings, tracer=tracer) as address, httpx.Client(base_url=address, timeout=60) as found:
         yield found
 
 
@@ -137,7 +137,7 @@ def codes_of(answer: Any) -> list[str]:
 
 
 @contextlib.contextmanager
-def served(settings: Settings, *, at_own_address: bool = False) -> Iterator[str]:
+def served(settings: Settings, *, at_own_address: bool = False, tracer: Any = None) -> Iterator[str]:
     """The address of a real server on loopback, in a thread of this process.
 
     With `at_own_address` its public address is the one that it listens at.
@@ -145,7 +145,7 @@ def served(settings: Settings, *, at_own_address: bool = False) -> Iterator[str]
     listening = socket.create_server(("127.0.0.1", 0))
     if at_own_address:
         settings = replace(settings, public_url=f"http://127.0.0.1:{listening.getsockname()[1]}")
-    app = server.application(settings)
+    app = server.application(settings, tracer=tracer)
     with running(uvicorn_config(app, settings), listening) as address:
         yield address
 

@@ -319,3 +319,21 @@ def other_history(folder: Path, target: Path) -> Registry:
     for node in ("w/x", "w/y", "w/z"):
         found.publish(submission(node))
     return found
+
+
+# Traces
+
+
+def test_a_request_is_a_span(lived: Inhabited) -> None:
+    """R-METRICS: with a tracer each request is a span, named for its method and endpoint and not for what was sent."""
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    spans = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    with client(roomy(lived.folder), tracer=provider.get_tracer("tests")) as found:
+        found.get(f"{BASE}/history/some/node", headers=lived.bearer("bo"))
+    provider.shutdown()
+    assert [span.name for span in spans.get_finished_spans()] == [f"GET {BASE}/history/{{name:path}}"]

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from certify.cli import registries
-from certify.cli.output import Output
 from certify.cli.status import Status
-from certify.registry.errors import MALFORMED, from_system, wrong
-from certify.registry.registry import Registry
-from certify.registry.verification import VerificationReport
 from certify.times import system_clock, write_time
+
+if TYPE_CHECKING:  # read when a command runs, so that every other command starts without
+    from certify.registry.verification import VerificationReport
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 Folder = Annotated[Path, typer.Option("--registry", envvar="CERTIFY_REGISTRY", help="The registry's folder.")]
@@ -25,7 +24,9 @@ DEFAULT = Path(registries.DEFAULT)
 
 def create(registry: Folder = DEFAULT, database: Database = "", blobs: Blobs = "", as_json: Json = False) -> int:
     """Make an empty registry, where it is said: SQLite or PostgreSQL, files or S3-compatible storage."""
+    from certify.cli.output import Output
     from certify.registry.places import Storage
+    from certify.registry.registry import Registry
 
     with Registry.create(registry, storage=Storage(database, blobs)) as made:
         verifier = str(made.verifier)
@@ -62,6 +63,8 @@ def restore(
 
 
 def _copied(report: VerificationReport, target: Path, *, as_json: bool) -> int:
+    from certify.cli.output import Output
+
     output = Output(as_json=as_json)
     output.diagnostics(report.diagnostics)
     said = "all hold" if report.holds else "the copy does not hold"
@@ -76,6 +79,9 @@ def clean(
     as_json: Json = False,
 ) -> int:
     """Remove uploads that no release names."""
+    from certify.cli.output import Output
+    from certify.registry.registry import Registry
+
     before = write_time(system_clock() - timedelta(days=days))
     with Registry.open(registry) as opened, opened.store.write() as view:
         digests = view.unstage(before)
@@ -96,11 +102,13 @@ def witness(
     as_json: Json = False,
 ) -> int:
     """Fetch the log, compute its root, and check that it extends what was remembered; then remember it."""
+    from certify.cli.output import Output
     from certify.registry.checkpoint import Verifier
+    from certify.registry.errors import MALFORMED, wrong
     from certify.service import witness as watching
-    from certify.service.client import RemoteRegistry, is_remote
+    from certify.service.client import RemoteRegistry
 
-    if not is_remote(registry):
+    if not registries.is_remote(registry):
         raise wrong(MALFORMED, "a witness watches a service", fix="--registry https://…")
     before = watching.read_memory(state)
     key = Verifier.from_text(verifier) if verifier else None
@@ -129,7 +137,9 @@ def verify_bundle(
     as_json: Json = False,
 ) -> int:
     """Verify a release, its evidence and the decisions on it, without the registry and without a network."""
+    from certify.cli.output import Output
     from certify.registry.checkpoint import CheckpointError, Verifier
+    from certify.registry.errors import MALFORMED, from_system, wrong
     from certify.service import bundles
 
     try:
@@ -175,6 +185,7 @@ def bundle(
     as_json: Json = False,
 ) -> int:
     """Write a release with everything that is needed to verify it offline."""
+    from certify.cli.output import Output
     from certify.codec import encode
     from certify.service import bundles
     from certify.service.client import RemoteRegistry

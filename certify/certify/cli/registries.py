@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from certify.registry import founding
-from certify.registry.errors import MALFORMED, wrong
-from certify.registry.registry import Registry
-from certify.service.client import RemoteRegistry, is_remote
+if TYPE_CHECKING:  # read when a registry is opened, so that every other command starts without
+    from certify.registry.registry import Registry
+    from certify.service.client import RemoteRegistry
 
 DEFAULT = ".certify/registry"
 Place = Annotated[
@@ -25,16 +24,33 @@ def opened(place: str) -> Registry | RemoteRegistry:
     Raises:
         RequestError: REG001 there is none.
     """
-    return RemoteRegistry(place) if is_remote(place) else Registry.open(Path(place))
+    from certify.registry.registry import Registry
+
+    return _remote(place) if is_remote(place) else Registry.open(Path(place))
 
 
 def ensured(place: str) -> Registry | RemoteRegistry:
     """The registry at a place; a folder without one gets one."""
-    return RemoteRegistry(place) if is_remote(place) else Registry.ensure(Path(place))
+    from certify.registry.registry import Registry
+
+    return _remote(place) if is_remote(place) else Registry.ensure(Path(place))
+
+
+def _remote(place: str) -> RemoteRegistry:
+    from certify.service.client import RemoteRegistry
+
+    return RemoteRegistry(place)
+
+
+def is_remote(place: str) -> bool:
+    """Whether a registry's place is the address of a service."""
+    return place.startswith(("http://", "https://"))
 
 
 def is_there(place: str) -> bool:
     """Whether there is a registry; a service is taken to be one until it is asked."""
+    from certify.registry import founding
+
     return is_remote(place) or founding.is_made(Path(place))
 
 
@@ -45,5 +61,7 @@ def folder(place: str) -> Path:
         RequestError: REG009, it is the address of a service.
     """
     if is_remote(place):
+        from certify.registry.errors import MALFORMED, wrong
+
         raise wrong(MALFORMED, f"{place} is the address of a service", fix="name the registry's folder")
     return Path(place)

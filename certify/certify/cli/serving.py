@@ -12,10 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from certify.cli import registries
-from certify.cli.output import Output
 from certify.cli.status import Status
-from certify.registry.errors import MALFORMED, wrong
-from certify.registry.registry import Registry
 from certify.times import system_clock
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
@@ -48,6 +45,8 @@ def serve(
     quiet: Annotated[bool, typer.Option("--quiet", help="No log of requests.")] = False,
 ) -> int:
     """Serve the registry: API, events, metrics and pages."""
+    from certify.registry.errors import MALFORMED, wrong
+    from certify.registry.registry import Registry
     from certify.service import server
     from certify.service.settings import OpenIdSettings, Settings
 
@@ -83,6 +82,7 @@ def add_user(
     as_json: Json = False,
 ) -> int:
     """Enter a user; the password comes from CERTIFY_PASSWORD, or is asked for."""
+    from certify.registry.registry import Registry
     from certify.service import identity
 
     password = "" if subject else _password()
@@ -104,10 +104,13 @@ def add_user(
 @user_app.command("list")
 def list_users(registry: Folder = DEFAULT, as_json: Json = False) -> int:
     """The users."""
+    from certify.registry.registry import Registry
     from certify.service import identity
 
     with Registry.open(registry) as opened, opened.store.read() as view:
         users = [identity.public_user(user) for user in view.records("user")]
+    from certify.cli.output import Output
+
     output = Output(as_json=as_json)
     output.table(
         ("user", "name", "roles", "state"), [(u["id"], u["name"], ", ".join(u["roles"]), u["state"]) for u in users]
@@ -126,6 +129,7 @@ def change_user(
     as_json: Json = False,
 ) -> int:
     """Change a user's roles, password or state; sessions end when a password changes or the user is disabled."""
+    from certify.registry.registry import Registry
     from certify.service import identity
 
     changes: dict[str, Any] = {}
@@ -152,6 +156,7 @@ def new_token(
     as_json: Json = False,
 ) -> int:
     """Make a token, and print it: it is shown this once."""
+    from certify.registry.registry import Registry
     from certify.service import identity
 
     now = system_clock()
@@ -166,6 +171,8 @@ def new_token(
             expires=now + timedelta(days=days),
         )
     shown = identity.public_token(token)
+    from certify.cli.output import Output
+
     output = Output(as_json=as_json)
     if not as_json:
         sys.stdout.write(text + "\n")
@@ -180,10 +187,13 @@ def list_tokens(
     as_json: Json = False,
 ) -> int:
     """The tokens of a user."""
+    from certify.registry.registry import Registry
     from certify.service import identity
 
     with Registry.open(registry) as opened, opened.store.read() as view:
         tokens = [identity.public_token(token) for token in view.records("token", owner=login)]
+    from certify.cli.output import Output
+
     output = Output(as_json=as_json)
     rows = [(t["id"], t["name"], ", ".join(t["scopes"]), t["prefix"], t["expires"], t["state"]) for t in tokens]
     output.table(("token", "name", "scopes", "prefix", "ends", "state"), rows)
@@ -198,6 +208,7 @@ def revoke_token(
     as_json: Json = False,
 ) -> int:
     """Revoke a token, and all that were narrowed from it."""
+    from certify.registry.registry import Registry
     from certify.service import identity
 
     with Registry.open(registry) as opened, opened.store.write() as view:
@@ -212,9 +223,10 @@ def register_key(
 ) -> int:
     """Enter your signing key at a registry's service, for the user of CERTIFY_TOKEN."""
     from certify.evidence.keys import load_key
-    from certify.service.client import RemoteRegistry, is_remote
+    from certify.registry.errors import MALFORMED, wrong
+    from certify.service.client import RemoteRegistry
 
-    if not is_remote(registry):
+    if not registries.is_remote(registry):
         raise wrong(MALFORMED, "keys are entered at a service", fix="--registry https://…")
     pair = load_key(key)
     with RemoteRegistry(registry) as remote:
@@ -229,6 +241,8 @@ def _password() -> str:
     Raises:
         RequestError: REG009, there is none.
     """
+    from certify.registry.errors import MALFORMED, wrong
+
     given = os.environ.get(PASSWORD, "")
     if given:
         return given
@@ -238,6 +252,8 @@ def _password() -> str:
 
 
 def _said(text: str, data: dict[str, Any], *, as_json: bool) -> int:
+    from certify.cli.output import Output
+
     output = Output(as_json=as_json)
     output.say(text)
     output.data(data)

@@ -44,11 +44,6 @@ PACK: Final = 8 * 2**20
 _DECLINED: Final = frozenset({NOT_ALLOWED.code, FOREIGN_KEY.code, "SRV010", "SRV017"})
 
 
-def is_remote(place: object) -> bool:
-    """Whether a registry's place is the address of a service."""
-    return str(place).startswith(("http://", "https://"))
-
-
 class RemoteRegistry:
     """A served registry, with the questions and changes that the command line needs.
 
