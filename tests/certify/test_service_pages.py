@@ -202,7 +202,7 @@ def test_of_two_reviewers_one_is_told(bo: httpx.Client, address: str) -> None:
         assert "bo" in page
         assert "charges twice after a time-out" in page
         assert "looks right to me" in page
-        late = cy.post(f"/waivers/{name}", data=fields | {"code": "BUD004", "reason": "x"})
+        late = cy.post(f"/waivers/{name}", data=fields | {"code": "TST004", "reason": "x"})
         assert (late.status_code, "Somebody was quicker" in late.text) == (409, True)
 
 

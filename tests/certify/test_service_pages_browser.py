@@ -155,7 +155,7 @@ def test_a_waiver_by_keyboard(visit: Any, folder: Path) -> None:
     page.keyboard.press("Control+Enter")
     expect(page.locator(".done")).to_contain_text("The waiver is signed")
     with Registry.open(folder) as registry:
-        assert [w.waiver.code for w in registry.waivers(CHARGE)] == ["BUD004", "EFF011"]
+        assert [w.waiver.code for w in registry.waivers(CHARGE)] == ["TST004", "EFF011"]
 
 
 def test_a_refused_self_approval(visit: Any, folder: Path) -> None:
