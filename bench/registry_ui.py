@@ -10,17 +10,16 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from certify.registry.disk import Disk
+from certify.registry.entries import Release
 from certify.registry.registry import Registry
 from pages_support import CHARGE, LAPSED, furnish, serving
-from registry_support import submission
 from service_support import PASSWORD
 
 ROUNDS = 15
@@ -41,23 +40,18 @@ PAGES = (
 )
 
 
-class Hasty(Disk):
-    """Waits for no disk: what is measured here is reading."""
-
-    def sync(self, what: str, paths: Collection[Path]) -> None:
-        """Let the system write when it likes."""
-
-
 def made(folder: Path, nodes: int) -> Path:
-    """A registry with so many nodes, published in batches."""
+    """A registry with so many nodes: each has a log entry, a checkpoint and rows; all name the same evidence."""
     furnish(folder)
     began = time.perf_counter()
-    with Registry.open(folder, disk=Hasty()) as registry:
-        for start in range(0, nodes, 500):
-            with registry.store.batch():
-                for number in range(start, min(start + 500, nodes)):
-                    registry.publish(submission(f"team-{number % 100:03}/node-{number:05}"))
-            print(f"\r{min(start + 500, nodes)} of {nodes} nodes published", end="", file=sys.stderr)
+    with Registry.open(folder) as registry:
+        first = registry.show(f"{CHARGE}@1.0.0").published
+        for start in range(0, nodes, 1000):
+            with registry.store.write() as view:
+                for number in range(start, min(start + 1000, nodes)):
+                    published = replace(first, node=f"team-{number % 100:03}/node-{number:05}")
+                    view.add_release(Release.of(registry._append(view, published), published))
+            print(f"\r{min(start + 1000, nodes)} of {nodes} nodes entered", end="", file=sys.stderr)
     print(f" in {time.perf_counter() - began:.0f} s", file=sys.stderr)
     return folder
 
