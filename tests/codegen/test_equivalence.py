@@ -21,7 +21,7 @@ from certify_spec.values import Element, Table, Tagged, Value
 from codegen_support import generated, import_package, names, specification, write_package
 
 NANO = 1e-9
-SETTINGS = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+SETTINGS = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 CALLS = [Element("Call", index) for index in range(4)]
 
 

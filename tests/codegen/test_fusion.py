@@ -169,7 +169,7 @@ def test_a_fused_function_does_what_its_layers_do(number: int, prefix: str, pack
             pass_time(1.0)
         return [seen, told, [layer.snapshot() for layer in layers.values()], time]
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
     @given(answers)
     def run(script: list[str]) -> None:
         assert play(script, fused=True) == play(script, fused=False)
