@@ -3,7 +3,7 @@
 Rules this module keeps:
 
 - a monitor knows only what a caller can see: which calls reached the backend, which were turned away, which wait;
-- it allows every run of the specification (`patterns/*.ct`), which a test lets the interpreter show, and more where
+- it is written to allow every run of the specification (`patterns/*.ct`), and more where
   the properties leave a choice: how long a lease is where the library names none, what an error does that is not
   counted;
 - what it refuses is a kind and a sentence; scenarios say which kinds break their property.
