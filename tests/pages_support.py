@@ -49,9 +49,9 @@ CHARGE, LAPSED, OWN, CONTESTED, HOSTILE = (
     "shop/contested",
     "hostile/node",
 )
-FORMAT = Rule("CON031", "an answer of an upstream is not declared", "declare it under [resource.answers]")
+FORMAT = Rule("TST031", "an answer of an upstream is not declared", "declare it under [resource.answers]")
 WAIVED = Rule("TST004", "a fixture needs more than its budget", "raise the budget, or spend less")
-REMARK = Rule("EFF011", "a resource is declared and never exercised", "add a fixture that uses it, or drop it")
+REMARK = Rule("TST011", "a resource is declared and never exercised", "add a fixture that uses it, or drop it")
 PAYLOAD = '"><script>document.title="run"</script><img src=x onerror=\'document.title="run"\'>{{7*7}}\u202e'
 """Text that would run if it came into a page as it is."""
 

@@ -273,7 +273,7 @@ def test_a_waiver_by_a_plain_form(bo: httpx.Client, folder: Path) -> None:
     page = Parsed(bo.get(f"/releases/{name}").text)
     fields = {each: page.field(each) for each in ("form_token", "evidence", "version")}
     said = {
-        "code": "EFF011",
+        "code": "TST011",
         "versions": ">=1.3.0,<2.0.0",
         "about": "rates",
         "reason": "used from 1.4 on",

@@ -146,7 +146,7 @@ def test_a_waiver_by_keyboard(visit: Any, folder: Path) -> None:
     page = visit("bo", f"/releases/{CHARGE}@1.1.0")
     page.keyboard.press("w")
     expect(page.locator("#code")).to_be_focused()
-    page.fill("#code", "EFF011")
+    page.fill("#code", "TST011")
     page.keyboard.press("Control+Enter")
     assert page.evaluate("document.querySelector('#expires').validity.valueMissing")
     page.fill("#about", "rates")
@@ -155,7 +155,7 @@ def test_a_waiver_by_keyboard(visit: Any, folder: Path) -> None:
     page.keyboard.press("Control+Enter")
     expect(page.locator(".done")).to_contain_text("The waiver is signed")
     with Registry.open(folder) as registry:
-        assert [w.waiver.code for w in registry.waivers(CHARGE)] == ["TST004", "EFF011"]
+        assert [w.waiver.code for w in registry.waivers(CHARGE)] == ["TST004", "TST011"]
 
 
 def test_a_refused_self_approval(visit: Any, folder: Path) -> None:

@@ -179,7 +179,7 @@ def test_the_page_is_whole_self_contained_and_without_scripts() -> None:
     assert (tags.open, tags.seen & {"script", "iframe", "img", "link", "object", "b"}) == ([], set())
     assert not re.findall(r"(?:src|href)=\"(?!#)", page)
     assert "default-src 'none'" in page
-    assert "prefers-color-scheme: dark" in page
+    assert "light-dark(" in page
 
 
 def test_hostile_text_stays_text() -> None:

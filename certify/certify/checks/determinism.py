@@ -234,8 +234,8 @@ def _schedule(effects: Effects) -> Iterator[tuple[Factor | None, Environment]]:
 
 
 def _limited(*records: RunRecord) -> bool:
-    """Whether a run ended at a limit: how far it came says nothing about what it would have answered."""
-    return any(isinstance(record.outcomes[0], Exceeded) for record in records)
+    """Whether a run ended at a limit, or was not recorded in full: its answer is not to be compared."""
+    return any(isinstance(record.outcomes[0], Exceeded) or record.incomplete for record in records)
 
 
 def _undecided(fixture: str, record: RunRecord) -> str:
@@ -366,11 +366,14 @@ def _folded(causes: list[_Cause], pins: frozenset[Factor]) -> list[_Cause]:
 
     A race shows under whichever factor it happens to. Almost every factor moves memory: a leaked address differs under
     all of them, on the same line. And the state of OpenSSL's generator is partly made of addresses. What the manifest
-    pins explains nothing away.
+    pins explains nothing away, but for a second call that draws on where the first left the entropy.
     """
     race = next((cause for cause in causes if cause.leak.factor is Factor.THREADS and cause.seen), None)
     if race is not None and Factor.THREADS not in pins:
         causes = [cause for cause in causes if not _may_be_raced(cause, race)]
+    earlier = next((cause for cause in causes if cause.leak.factor is Factor.EARLIER_CALLS), None)
+    if earlier and any(c is not earlier and (c.draws or _on_its_line(earlier, c)) for c in causes):
+        causes.remove(earlier)
     for root in (Factor.RANDOM, Factor.ASLR):
         at = next((cause for cause in causes if cause.leak.factor is root and root not in pins), None)
         if at is None or (root is Factor.RANDOM and not at.draws):

@@ -158,6 +158,7 @@ class Watcher:
     def start(self) -> None:
         """Begin to watch. Audit hooks cannot be taken out again: the process must end with the call."""
         self._active = True
+        vars(threading)["_sys"] = _Patient("sys")
         sys.addaudithook(self._audit)
         if self._level in {"calls", "lines"}:
             threading.setprofile(self._profile)
@@ -197,7 +198,10 @@ class Watcher:
             self._busy.now = False
 
     def _judge(self, name: str, arguments: tuple[Any, ...]) -> None:
-        frame = sys._getframe(2)
+        try:
+            frame = sys._getframe(2)
+        except ValueError:
+            return  # the interpreter's own work: nobody's code is running
         if name == "open":
             self._open(arguments, frame)
         elif name == "import":
@@ -341,6 +345,28 @@ class Watcher:
             self._tape.append(
                 {"t": "step", "file": file, "line": line, "function": function, "values": values, "thread": thread}
             )
+
+
+class _Patient(ModuleType):
+    """The module `sys` as `threading` sees it: threads that start at the same time wait for their turn to be watched.
+
+    CPython refuses to install a trace or profile function while another thread is installing one, and the thread that
+    is refused never runs.
+    """
+
+    settrace = staticmethod(lambda function: _insist(sys.settrace, function))
+    setprofile = staticmethod(lambda function: _insist(sys.setprofile, function))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys, name)
+
+
+def _insist(install: Callable[[Any], None], function: Any) -> None:
+    while True:
+        try:
+            return install(function)
+        except RuntimeError:  # another thread is at it
+            time.sleep(0)
 
 
 class Pauses:
