@@ -26,8 +26,13 @@ from lab_support import opened as plainly
 from lab_support import write_node
 
 LEAKS = """
+    import itertools
+    import random
+    import tempfile
     import time
+    import uuid
 
+    CALLS = itertools.count()
 
     WORDS = {"ant", "bee", "cat", "dog", "elk", "fox", "gnu", "hen"}
 
@@ -41,6 +46,12 @@ LEAKS = """
             return [*WORDS, time.time()]
         if what == "sum":
             return [sum([len(word) * 0.1 + hash(word) % 7 * 1e-13 for word in WORDS])]
+        if what == "counter":
+            return [random.random(), next(CALLS)]
+        if what == "chance":
+            return [random.random(), uuid.uuid4().hex, random.Random().random()]
+        if what == "name":
+            return [next(tempfile._get_candidate_names())]
         if what == "timer":
             return [time.perf_counter()]
         return [what]
@@ -83,6 +94,19 @@ def test_a_pin_explains_nothing_but_itself(bench: Bench) -> None:
     """C-DETERMINISM: pinning memory addresses does not excuse a leak of the hash seed."""
     result = judge(bench, "set", Determinism.STABLE, Factor.ASLR)
     assert (type(result.verdict), said(result)) == (Failed, [("DET001", "error"), ("DET030", "note")])
+
+
+def test_pinned_entropy_does_not_hide_what_is_kept_between_calls(bench: Bench) -> None:
+    """C-DETERMINISM: a node that pins `random` and also counts its calls is refused for the counter, on one line."""
+    result = judge(bench, "counter", Determinism.STABLE, Factor.RANDOM)
+    assert (type(result.verdict), said(result)) == (Failed, [("DET003", "note"), ("DET014", "error")])
+
+
+@pytest.mark.parametrize("what", ["chance", "name"])
+def test_a_second_call_may_draw_what_is_pinned(bench: Bench, what: str) -> None:
+    """C-DETERMINISM: drawing on pinned entropy is no state between calls, whichever generator is asked."""
+    result = judge(bench, what, Determinism.STABLE, Factor.RANDOM)
+    assert isinstance(result.verdict, Passed), [render(finding) for finding in result.findings]
 
 
 def test_an_over_declared_pin_is_noted(bench: Bench) -> None:

@@ -356,9 +356,13 @@ def _race(bench: Workbench, delivery: tuple[Delivery], runs: list[RunRecord]) ->
 
 
 def _races(record: RunRecord) -> bool:
-    """Whether threads are all that can make this run differ by itself: it starts some, and reads no running clock."""
+    """Whether threads are all that can make this run differ by itself: its lines are run by some, or start them.
+
+    And it reads no running clock.
+    """
     clocks = any(event.target in _RUNNING_CLOCKS and not event.detail.get("through") for event in record.events)
-    return not clocks and any(event.kind is EventKind.THREAD for event in record.events if event.place is not None)
+    started = any(event.kind is EventKind.THREAD for event in record.events if event.place is not None)
+    return not clocks and (started or any(step.thread for steps in record.steps for step in steps))
 
 
 def _folded(causes: list[_Cause], pins: frozenset[Factor]) -> list[_Cause]:
@@ -366,13 +370,13 @@ def _folded(causes: list[_Cause], pins: frozenset[Factor]) -> list[_Cause]:
 
     A race shows under whichever factor it happens to. Almost every factor moves memory: a leaked address differs under
     all of them, on the same line. And the state of OpenSSL's generator is partly made of addresses. What the manifest
-    pins explains nothing away, but for a second call that draws on where the first left the entropy.
+    pins explains nothing away, but for what a second call cannot have again: an address, and OpenSSL's next number.
     """
     race = next((cause for cause in causes if cause.leak.factor is Factor.THREADS and cause.seen), None)
     if race is not None and Factor.THREADS not in pins:
         causes = [cause for cause in causes if not _may_be_raced(cause, race)]
     earlier = next((cause for cause in causes if cause.leak.factor is Factor.EARLIER_CALLS), None)
-    if earlier and any(c is not earlier and (c.draws or _on_its_line(earlier, c)) for c in causes):
+    if earlier and any(_cannot_come_again(c, earlier, pins) for c in causes):
         causes.remove(earlier)
     for root in (Factor.RANDOM, Factor.ASLR):
         at = next((cause for cause in causes if cause.leak.factor is root and root not in pins), None)
@@ -386,14 +390,21 @@ def _folded(causes: list[_Cause], pins: frozenset[Factor]) -> list[_Cause]:
     return causes
 
 
+def _cannot_come_again(cause: _Cause, earlier: _Cause, pins: frozenset[Factor]) -> bool:
+    """Whether the cause gives each call of a process something else: addresses, and what no Python code drew."""
+    if cause.leak.factor is Factor.ASLR:
+        return Factor.ASLR not in pins or _on_its_line(earlier, cause)
+    return cause.leak.factor is Factor.RANDOM and _on_its_line(earlier, cause) and not _reads_there(cause)
+
+
 def _may_be_raced(cause: _Cause, race: _Cause) -> bool:
     """Whether a race explains a cause: chance decides under which factors a race shows."""
     return cause is not race and not _reads_there(cause)
 
 
 def _on_its_line(cause: _Cause, root: _Cause) -> bool:
-    """Whether a cause parts where the root does, or nowhere: watching the lines moves memory, too."""
-    return cause.place == root.place or cause.parted is None
+    """Whether a cause parts where the root does, or nowhere that tells: watching the lines moves memory, too."""
+    return cause.place == root.place or cause.parted is None or bool(cause.parted.thread and not cause.seen)
 
 
 def _reads_there(cause: _Cause) -> bool:

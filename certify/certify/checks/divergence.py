@@ -9,7 +9,7 @@ seed was drawn.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from certify.laboratory.record import Event, EventKind, RunRecord, Step
@@ -19,13 +19,17 @@ from certify_spec.diagnostics import Place
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """Where two runs part: the line, and what had which value. `variable` is empty when the path itself differs."""
+    """Where two runs part: the line, and what had which value. `variable` is empty when the path itself differs.
+
+    `thread` counts from the main one: other threads take up work in an order of chance.
+    """
 
     place: Place
     function: str
     variable: str
     first: str
     second: str
+    thread: int = 0
 
     def describe(self) -> str:
         """One or two lines for a finding."""
@@ -55,7 +59,7 @@ def divergence(
         noise = _noise(one.get(thread, []), same.get(thread, []))
         found = _of_steps(one.get(thread, []), other.get(thread, []), noise)
         if found is not None:
-            return found
+            return replace(found, thread=thread)
     return None
 
 

@@ -68,6 +68,9 @@ SIGNAL_CALLS: Final = ("kill", "pidfd_send_signal")
 #: The descriptor through which a delivery hands its watch over, once the filter holds. It is above the limit on
 #: descriptors that the delivery then lives under, so nothing the node opens can have this number.
 HAND_OVER: Final = 600
+#: Flags of a `getrandom` for no bytes: an earlier call's end goes back in the stream of entropy to where it began.
+MARK_ENTROPY: Final = 0x40000000
+REWIND_ENTROPY: Final = 0x20000000
 MOST_DESCRIPTORS: Final = 512
 _CLONE_THREAD: Final = 0x10000
 _REFUSED: Final = (

@@ -43,16 +43,31 @@ MOST_PROCESSES: Final = 256
 
 
 class Entropy:
-    """The pinned stream of one delivery: SHAKE-256 of the environment's seed and the delivery's number."""
+    """The pinned stream of one delivery: SHAKE-256 of the environment's seed and the delivery's number.
 
-    def __init__(self, seed: int, delivery: int) -> None:
+    The stream of a delivery with earlier calls in its process is `rewindable`: the last call gets the bytes that the
+    first one got.
+    """
+
+    def __init__(self, seed: int, delivery: int, *, rewindable: bool = False) -> None:
         self._root = f"certify laboratory entropy {seed} {delivery}".encode()
         self._block = 0
+        self._marked = 0
+        self._rewindable = rewindable
 
     def take(self, count: int) -> bytes:
         """The next so many bytes."""
         self._block += 1
         return hashlib.shake_256(self._root + self._block.to_bytes(8, "little")).digest(count)
+
+    def turn(self, flags: int) -> bool:
+        """Mark the place in the stream, or go back to the mark, if that is what the flags of `getrandom` ask for."""
+        if not self._rewindable or flags not in {filters.MARK_ENTROPY, filters.REWIND_ENTROPY}:
+            return False
+        if flags == filters.MARK_ENTROPY:
+            self._marked = self._block
+        self._block = self._marked
+        return True
 
 
 @dataclass(slots=True)
@@ -128,6 +143,9 @@ class Watch:
 
     def _provide_entropy(self, identifier: int, pid: int, arguments: list[int]) -> None:
         """Answer a call for entropy from the pinned stream: `os.urandom`, OpenSSL and native code alike."""
+        if self.entropy.turn(arguments[2]):
+            self._answer(identifier, value=0)
+            return
         self._note(EventKind.RANDOM, "getrandom", "getrandom")
         given = self.entropy.take(min(arguments[1], 2**20))
         try:

@@ -513,7 +513,7 @@ class _Run:
             position,
             self._plan.deliveries[position].interrupt,
             self._processes,
-            Entropy(self._plan.environment.random_seed, position),
+            Entropy(self._plan.environment.random_seed, position, rewindable=self._plan.environment.earlier_calls > 0),
             self._sandbox.protected,
             FIRST_PID + self._plan.environment.pid_offset + position,
         )

@@ -27,7 +27,7 @@ from typing import Any, Final
 
 from certify.codec import EncodingError, encode_verbatim
 from certify.laboratory import filters
-from certify.laboratory.inside import clock, typed
+from certify.laboratory.inside import clock, entropy, typed
 from certify.laboratory.inside.tape import Tape
 from certify.laboratory.inside.watching import Pauses, Watcher
 
@@ -102,7 +102,7 @@ def run(request: dict[str, Any], tape: Tape, watch: socket.socket, trace: int) -
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
     drop_capabilities(libc)
-    random.seed(request["seed"])
+    entropy.seed(request["seed"])
     if request["later"]:
         clock.freeze(request["clock"] + request["later"])
     os.dup2(watch.fileno(), filters.HAND_OVER)
@@ -122,7 +122,7 @@ def run(request: dict[str, Any], tape: Tape, watch: socket.socket, trace: int) -
     finally:
         watcher.stop()
         del ballast
-    tape.append(outcome)
+    tape.append(outcome, instead={"t": "unencodable", "reason": "what came of the call is too large for a record"})
     tape.append({"t": "modules", "names": sorted(name for name in sys.modules if name not in request["known_modules"])})
     with contextlib.suppress(Exception):
         sys.stdout.flush()
@@ -160,7 +160,7 @@ def _outcome(request: dict[str, Any], tape: Tape, watcher: Watcher) -> dict[str,
             return _raised(error, rejected=True)
         context = _context(request, watcher) if entry.context is not None else None
         for _ in range(request["environment"]["earlier_calls"]):
-            with watcher.aside(), contextlib.suppress(Exception):
+            with watcher.aside(), entropy.drawn_again(), contextlib.suppress(Exception):
                 _call(entry, entry.read(request["input"]), context)
         wall, cpu = time.perf_counter(), _cpu()
         try:

@@ -17,6 +17,8 @@ import cbor2
 
 _HEADER: Final = struct.Struct("<QQ")
 _LENGTH: Final = struct.Struct("<I")
+#: Bytes kept free for what is said in place of a record that does not fit.
+_KEPT: Final = 4096
 
 
 class Tape:
@@ -42,18 +44,24 @@ class Tape:
         self._end = _HEADER.size
         self._lock = threading.Lock()
 
-    def append(self, record: dict[str, Any]) -> None:
-        """Add a record; when there is no room it is counted as lost."""
+    def append(self, record: dict[str, Any], *, instead: dict[str, Any] | None = None) -> None:
+        """Add a record; when there is no room, a short one `instead` of it, or it is counted as lost."""
         payload = cbor2.dumps(record)
         with self._lock:
-            end = self._end + _LENGTH.size + len(payload)
-            if end > self._capacity:
+            if self._write(payload, self._capacity - _KEPT):
+                return
+            if instead is None or not self._write(cbor2.dumps(instead), self._capacity):
                 _used, lost = _HEADER.unpack_from(self._memory)
                 _HEADER.pack_into(self._memory, 0, self._end, lost + 1)
-                return
-            self._memory[self._end : end] = _LENGTH.pack(len(payload)) + payload
-            self._end = end
-            _HEADER.pack_into(self._memory, 0, end, _HEADER.unpack_from(self._memory)[1])
+
+    def _write(self, payload: bytes, capacity: int) -> bool:
+        end = self._end + _LENGTH.size + len(payload)
+        if end > capacity:
+            return False
+        self._memory[self._end : end] = _LENGTH.pack(len(payload)) + payload
+        self._end = end
+        _HEADER.pack_into(self._memory, 0, end, _HEADER.unpack_from(self._memory)[1])
+        return True
 
     @property
     def lost(self) -> int:
