@@ -139,6 +139,8 @@ PERTURBATIONS: Final[tuple[tuple[Factor, Environment], ...]] = (
 )
 _REPEATS: Final = 3
 _CONFIRMATIONS: Final = 3
+#: So many factors on one line that reads none of them are one race.
+_CHANCES: Final = 3
 #: Factors under which no two runs need to be equal.
 _NEVER_TWICE: Final = frozenset({Factor.ASLR, Factor.THREADS, Factor.CPU_COUNT})
 #: Clocks that run on in the laboratory.
@@ -169,6 +171,7 @@ class _Cause:
     seen: tuple[Event, ...]
     place: Place
     draws: bool
+    threaded: bool
     moved_by: tuple[Factor, ...] = ()
 
 
@@ -329,7 +332,7 @@ def _cause(bench: Workbench, leak: _Leak) -> _Cause:
     draws = any(event.kind is EventKind.RANDOM for event in runs[-1].events)
     if rule is DET012:
         leak = replace(leak, environment=replace(BASE, threads=leak.environment.threads if leak.factor else 1e-6))
-    return _Cause(leak, rule, parted, seen, place, draws)
+    return _Cause(leak, rule, parted, seen, place, draws, _races(runs[-1]))
 
 
 def _closely(bench: Workbench, delivery: tuple[Delivery], environments: Iterable[Environment]) -> list[RunRecord]:
@@ -375,6 +378,7 @@ def _folded(causes: list[_Cause], pins: frozenset[Factor]) -> list[_Cause]:
     race = next((cause for cause in causes if cause.leak.factor is Factor.THREADS and cause.seen), None)
     if race is not None and Factor.THREADS not in pins:
         causes = [cause for cause in causes if not _may_be_raced(cause, race)]
+    causes = _by_chance(causes)
     earlier = next((cause for cause in causes if cause.leak.factor is Factor.EARLIER_CALLS), None)
     if earlier and any(_cannot_come_again(c, earlier, pins) for c in causes):
         causes.remove(earlier)
@@ -388,6 +392,25 @@ def _folded(causes: list[_Cause], pins: frozenset[Factor]) -> list[_Cause]:
         names = tuple(c.leak.factor for c in moved if c.leak.factor)
         causes = [replace(c, moved_by=names) if c is at else c for c in causes if c not in moved]
     return causes
+
+
+def _by_chance(causes: list[_Cause]) -> list[_Cause]:
+    """Without those that a race explains though it did not show where threads are switched otherwise.
+
+    Then it shows under several other factors, on one line, which reads none of them.
+    """
+    chance = [c for c in causes if c.threaded and c.leak.factor not in {None, Factor.THREADS} and not _reads_there(c)]
+    at_once = [c for c in chance if _on_its_line(c, chance[0])]
+    if len(at_once) < _CHANCES or any(c.leak.factor is Factor.ASLR for c in at_once):
+        return causes
+    race = at_once[0]
+    named = replace(
+        race,
+        rule=DET012,
+        leak=replace(race.leak, factor=Factor.THREADS, environment=replace(BASE, threads=1e-6)),
+        moved_by=tuple(c.leak.factor for c in at_once if c.leak.factor),
+    )
+    return [named if c is race else c for c in causes if c is race or c not in at_once]
 
 
 def _cannot_come_again(cause: _Cause, earlier: _Cause, pins: frozenset[Factor]) -> bool:
