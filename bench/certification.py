@@ -104,7 +104,7 @@ def laboratory(manifest: Path) -> None:
     text = next(iter(folder.inputs.values()))
     plan = Plan((Delivery(text),))
     rows: list[tuple[str, float]] = []
-    with Laboratory(folder.subject) as laboratory:
+    with Laboratory(folder.subject, rehearsal=folder.rehearsal) as laboratory:
         start = time.perf_counter()
         signature = laboratory.signature()
         rows.append(("a laboratory's first run, with its sandbox", time.perf_counter() - start))

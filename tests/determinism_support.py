@@ -156,5 +156,5 @@ class Bench:
 def opened(manifest: Path) -> Iterator[Bench]:
     """A laboratory on a node, which keeps a sandbox for each of the surroundings."""
     folder = read_subject(manifest)
-    with Laboratory(folder.subject, jobs=1, idle=_SANDBOXES) as laboratory:
+    with Laboratory(folder.subject, jobs=1, idle=_SANDBOXES, rehearsal=folder.rehearsal) as laboratory:
         yield Bench(folder, laboratory)

@@ -159,7 +159,7 @@ def certify(manifest: Path, settings: Settings, progress: Progress | None = None
     blobs: dict[str, bytes] = {codec.address(content): content for content in folder.content.values()}
     all_checks = checks(settings.policies)
     chosen = {name: check for name, check in all_checks.items() if not settings.only or name in settings.only}
-    with Laboratory(folder.subject, jobs=settings.jobs) as laboratory:
+    with Laboratory(folder.subject, jobs=settings.jobs, rehearsal=folder.rehearsal) as laboratory:
         laboratory.signature()
         bench = Workbench(folder.subject, laboratory, folder.inputs, folder.expected, keep=_keeper(blobs))
         results: dict[str, CheckResult] = {}

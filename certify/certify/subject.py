@@ -98,6 +98,11 @@ class NodeFolder:
     expected: Mapping[str, bytes]
     content: Mapping[str, bytes]
 
+    @property
+    def rehearsal(self) -> bytes | None:
+        """The input with which a laboratory calls the node before anything counts: the first fixture's."""
+        return next(iter(self.inputs.values()), None)
+
 
 def read_subject(path: Path) -> NodeFolder:
     """Read a node's manifest and its own files.

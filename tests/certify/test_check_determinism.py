@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from certify.checks import determinism
-from certify.checks.determinism import PERTURBATIONS, changes, close, replay_command, same
+from certify.checks.determinism import PERTURBATIONS, SCREENED, changes, close, replay_command, same, screens
 from certify.checks.workbench import Laboratory, Workbench
 from certify.cli.app import run
 from certify.cli.replaying import changed
@@ -141,7 +141,7 @@ def test_what_was_measured_is_said(bench: Bench) -> None:
     """C-DETERMINISM: replays, factors and what was observed are part of the result."""
     measured = judge(bench, "clock", Determinism.STABLE, Factor.CLOCK).measured
     assert (measured["replays"], measured["leaks"], measured["observed"]) == (
-        3 + len(PERTURBATIONS),
+        3 + len([factor for factor, _ in PERTURBATIONS if factor not in SCREENED - {Factor.CLOCK}]) + 4,
         ["clock"],
         "stable",
     )
@@ -194,6 +194,25 @@ def test_a_node_that_hangs_is_unknown(tmp_path: Path) -> None:
     with plainly(write_node(tmp_path, code, 1), limits=Limits(wall=0.2)) as (folder, laboratory):
         result = determinism.check(Workbench(folder.subject, laboratory, folder.inputs, {}))
     assert isinstance(result.verdict, Unknown)
+
+
+@pytest.mark.parametrize("pins", [frozenset(), frozenset({Factor.CLOCK}), SCREENED - {Factor.HOSTNAME, Factor.LOCALE}, SCREENED])
+def test_the_screens_hold_every_perturbation_and_let_none_hide_another(pins: frozenset[Factor]) -> None:
+    """C-DETERMINISM: what is changed together is what is changed alone, and no value of a factor is in all screens."""
+    held = [changes(environment) for environment in screens(pins)]
+    for factor, environment in PERTURBATIONS:
+        (change,) = changes(environment).items()
+        times = sum(change in screen.items() for screen in held)
+        assert times == (factor in SCREENED - pins)
+    assert all(held)
+    assert len(held) > 1 or not SCREENED - pins
+
+
+def test_what_differs_only_together_with_another_factor_is_looked_for_alone(bench: Bench) -> None:
+    """C-DETERMINISM: a leak that a screen shows is named by its own factor, and costs the replays of all of them."""
+    result = judge(bench, "set", Determinism.STRICT)
+    assert said(result) == [("DET001", "error")]
+    assert result.measured["replays"] == 3 + len(PERTURBATIONS) + len(screens())
 
 
 @pytest.mark.parametrize(("factor", "environment"), PERTURBATIONS, ids=lambda value: str(value)[:24])

@@ -76,7 +76,7 @@ def checked(folder: Path, line: str, manifest: str = MANIFEST) -> tuple[CheckRes
     (folder / "node.toml").write_text(manifest, encoding="utf-8")
     node = read_subject(folder / "node.toml")
     policies = load_policies()
-    with Laboratory(node.subject) as laboratory:
+    with Laboratory(node.subject, rehearsal=node.rehearsal) as laboratory:
         bench = Workbench(node.subject, laboratory, node.inputs, node.expected)
         return policy.make_check(policies)(bench), budget.make_check(policies)(bench)
 

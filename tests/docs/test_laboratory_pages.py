@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from certify.checks import determinism, sandbox
-from certify.checks.determinism import PERTURBATIONS, changes
+from certify.checks.determinism import PERTURBATIONS, SCREENED, changes, screens
 from certify.laboratory import reading
 from certify.laboratory import sandbox as walls
 from certify.manifest.model import Factor
@@ -63,4 +63,7 @@ def test_named_values_are_the_ones_used(factor: Factor) -> None:
 def test_the_number_of_replays_is_said() -> None:
     """The page says how many replays a fixture costs."""
     text = (DOCS / "checks/determinism.md").read_text(encoding="utf-8")
-    assert f"{3 + len(PERTURBATIONS)} replays" in text
+    alone = [factor for factor, _environment in PERTURBATIONS if factor not in SCREENED]
+    screened = 3 + len(alone) + len(screens())
+    assert f"{screened} replays a fixture; {screened - 1} of a node that is not pure" in " ".join(text.split())
+    assert f"({3 + len(PERTURBATIONS) + len(screens())} replays)" in text

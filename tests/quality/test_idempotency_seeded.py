@@ -102,7 +102,9 @@ def build(case: Path, folder: Path) -> Path:
 def checked(manifest: Path) -> CheckResult:
     """The check's result on a node's folder."""
     folder = read_subject(manifest)
-    with Laboratory(folder.subject, jobs=2) as laboratory:  # part of a blocked run is waiting
+    with Laboratory(
+        folder.subject, jobs=2, rehearsal=folder.rehearsal
+    ) as laboratory:  # part of a blocked run is waiting
         return idempotency.check(Workbench(folder.subject, laboratory, folder.inputs, folder.expected))
 
 

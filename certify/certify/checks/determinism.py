@@ -2,7 +2,8 @@
 
 Rules this module keeps:
 
-- one factor at a time differs from the pinned surroundings, so a difference names its cause;
+- where a difference is named, one factor at a time differs from the pinned surroundings. Before that, factors that
+  need a sandbox of their own are changed together (`screens`): if nothing differs then, none of them is changed alone;
 - *strict*: outputs and the requests sent are byte-identical under every factor; *stable*: under every factor that the
   manifest
   does not pin, within its tolerance; *best effort*: causes are recorded, nothing is judged;
@@ -15,10 +16,10 @@ Rules this module keeps:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from certify.checks.divergence import Divergence, divergence, readings, sendings
 from certify.checks.workbench import Laboratory, Workbench
@@ -137,6 +138,8 @@ PERTURBATIONS: Final[tuple[tuple[Factor, Environment], ...]] = (
     (Factor.DIRECTORY_ORDER, replace(BASE, directory_order=1)),
     (Factor.EARLIER_CALLS, replace(BASE, earlier_calls=1)),
 )
+#: Factors that a sandbox is born with: to start one takes as long as ten replays.
+SCREENED: Final = frozenset({Factor.HASH_SEED, Factor.CLOCK, Factor.LOCALE, Factor.HOSTNAME, Factor.DIRECTORY_ORDER})
 _REPEATS: Final = 3
 _CONFIRMATIONS: Final = 3
 #: So many factors on one line that reads none of them are one race.
@@ -148,6 +151,9 @@ _RUNNING_CLOCKS: Final = frozenset(
     {"time.monotonic", "time.perf_counter", "time.process_time", "time.thread_time"}
     | {"time.monotonic_ns", "time.perf_counter_ns", "time.clock_gettime", "time.clock_gettime_ns"}
 )
+
+
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,42 +184,82 @@ class _Cause:
 def check(bench: Workbench) -> CheckResult:
     """Replay every fixture in the pinned surroundings and under every perturbation."""
     node = bench.subject.manifest.node
-    plans = [
-        (fixture, factor, Plan((Delivery(text),), environment))
-        for factor, environment in _schedule(node.effects)
-        for fixture, text in bench.fixtures.items()
-    ]
-    base: dict[str, RunRecord] = {}
-    leaks: dict[Factor | None, _Leak] = {}
-    undecided = ""
-    artefacts: dict[str, str] = {}
-    records = _records(bench.laboratory, [plan for _fixture, _factor, plan in plans])
-    for done, ((fixture, factor, plan), record) in enumerate(zip(plans, records, strict=True), 1):
-        bench.progress(done, len(plans))
-        undecided = undecided or _undecided(fixture, record)
-        first = base.setdefault(fixture, record)
-        if first is record:
-            artefacts[f"replay of {fixture}"] = bench.keep(record)
-        elif factor not in leaks and not _limited(first, record) and not same(first, record, node.tolerance):
-            leaks[factor] = _Leak(factor, fixture, plan.environment, first, record)
-            artefacts[f"replay of {fixture}, other {factor or 'run'}"] = bench.keep(record)
-    causes = _causes(bench, leaks)
+    replays = _Replays(bench)
+    pins = frozenset(node.pins)
+    replays.make(_schedule(node.effects, pins))
+    if replays.screened(screens(pins)) and None not in replays.leaks:  # what differs by itself cannot be told apart
+        replays.make(_singly(pins))
+    causes = _causes(bench, replays.leaks)
     found = {cause.leak.factor for cause in causes}
     measured = {
-        "replays": len(plans),
+        "replays": replays.made,
         "factors": sorted({str(factor) for factor, _ in PERTURBATIONS}),
         "leaks": sorted("unpinned" if factor is None else str(factor) for factor in found),
         "declared": str(node.determinism),
         "pins": [str(pin) for pin in node.pins],
         "observed": _observed(found),
     }
-    findings = tuple(_findings(bench, causes, undecided))
+    findings = tuple(_findings(bench, causes, replays.undecided))
     verdict: Verdict = Passed()
     if any(finding.severity is Severity.ERROR for finding in findings):
         verdict = Failed()
-    elif undecided:
-        verdict = Unknown(undecided)
-    return CheckResult(CHECK, verdict, findings, measured, artefacts)
+    elif replays.undecided:
+        verdict = Unknown(replays.undecided)
+    return CheckResult(CHECK, verdict, findings, measured, replays.artefacts)
+
+
+class _Replays:
+    """The replays that were made, and what came of them.
+
+    Attributes:
+        made: how many.
+        leaks: the first difference under each factor; None stands for no factor.
+        undecided: why there is no verdict without a finding; empty when there is one.
+        artefacts: digests of the records that are kept as evidence, by what they are.
+    """
+
+    def __init__(self, bench: Workbench) -> None:
+        self._bench = bench
+        self._base: dict[str, RunRecord] = {}
+        self.made = 0
+        self.leaks: dict[Factor | None, _Leak] = {}
+        self.undecided = ""
+        self.artefacts: dict[str, str] = {}
+
+    def make(self, schedule: Iterable[tuple[Factor | None, Environment]]) -> None:
+        """Replay every fixture in these surroundings, and note where it differs."""
+        listed = list(schedule)
+        for (factor, environment), fixture, record in self._run(listed, [environment for _, environment in listed]):
+            self.undecided = self.undecided or _undecided(fixture, record)
+            first = self._base.setdefault(fixture, record)
+            if first is record:
+                self.artefacts[f"replay of {fixture}"] = self._bench.keep(record)
+            elif factor not in self.leaks and self._differs(first, record):
+                self.leaks[factor] = _Leak(factor, fixture, environment, first, record)
+                self.artefacts[f"replay of {fixture}, other {factor or 'run'}"] = self._bench.keep(record)
+
+    def screened(self, environments: Sequence[Environment]) -> bool:
+        """Whether anything differs, or gives no answer, in these surroundings, in which several factors are changed."""
+        runs = [*self._run(environments, environments)]
+        return any(
+            _limited(self._base[fixture], record) or self._differs(self._base[fixture], record)
+            for _environment, fixture, record in runs
+        )
+
+    def _run(
+        self, items: Sequence[_Item], environments: Sequence[Environment]
+    ) -> Iterator[tuple[_Item, str, RunRecord]]:
+        fixtures = self._bench.fixtures
+        of = [(item, fixture) for item in items for fixture in fixtures]
+        plans = [Plan((Delivery(text),), environment) for environment in environments for text in fixtures.values()]
+        total = self.made + len(plans)
+        for (item, fixture), record in zip(of, _records(self._bench.laboratory, plans), strict=True):
+            self.made += 1
+            self._bench.progress(self.made, total)
+            yield item, fixture, record
+
+    def _differs(self, first: RunRecord, record: RunRecord) -> bool:
+        return not _limited(first, record) and not same(first, record, self._bench.subject.manifest.node.tolerance)
 
 
 def _records(laboratory: Laboratory, plans: list[Plan]) -> Iterator[RunRecord]:
@@ -227,13 +273,39 @@ def _records(laboratory: Laboratory, plans: list[Plan]) -> Iterator[RunRecord]:
     yield from laboratory.run_all(plan for plan in plans if plan.environment != BASE)
 
 
-def _schedule(effects: Effects) -> Iterator[tuple[Factor | None, Environment]]:
+def _schedule(effects: Effects, pins: frozenset[Factor]) -> Iterator[tuple[Factor | None, Environment]]:
     """What to run each fixture in. Only a pure node may be called again without looking at what that does."""
     for _ in range(_REPEATS):
         yield None, BASE
     for factor, environment in PERTURBATIONS:
-        if factor is not Factor.EARLIER_CALLS or effects is Effects.PURE:
-            yield factor, environment
+        if factor in SCREENED - pins or (factor is Factor.EARLIER_CALLS and effects is not Effects.PURE):
+            continue
+        yield factor, environment
+
+
+def _singly(pins: frozenset[Factor]) -> Iterator[tuple[Factor, Environment]]:
+    """What the screens changed together, one after the other."""
+    return ((factor, environment) for factor, environment in PERTURBATIONS if factor in SCREENED - pins)
+
+
+def screens(pins: frozenset[Factor] = frozenset()) -> tuple[Environment, ...]:
+    """Surroundings in which several factors differ: each perturbation that needs a sandbox of its own is in one.
+
+    No factor has one value in all of them, so that none can hide another. What is pinned may differ, and is left out.
+    """
+    screened = SCREENED - pins
+    found = [BASE] * min(2, len(screened))
+    for factor in sorted(screened, key=lambda factor: (-_values(factor), factor)):
+        changed = [environment for each, environment in PERTURBATIONS if each is factor]
+        found += [BASE] * (len(changed) - len(found))
+        busy = sorted(range(len(found)), key=lambda place: (len(changes(found[place])), place))
+        for place, environment in zip(busy, changed, strict=False):
+            found[place] = replace(found[place], **changes(environment))
+    return tuple(found)
+
+
+def _values(factor: Factor) -> int:
+    return sum(each is factor for each, _environment in PERTURBATIONS)
 
 
 def _limited(*records: RunRecord) -> bool:

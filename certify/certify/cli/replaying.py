@@ -33,7 +33,7 @@ def compare(manifest: Path, fixture: str | None, settings: list[str], *, as_json
         )
     environment = changed(settings)
     delivery = (Delivery(folder.inputs[name]),)
-    with Laboratory(folder.subject) as laboratory:
+    with Laboratory(folder.subject, rehearsal=folder.rehearsal) as laboratory:
         first, second = laboratory.run_all(
             [Plan(delivery, BASE, observe=Observe.LINES), Plan(delivery, environment, observe=Observe.LINES)]
         )
@@ -73,7 +73,7 @@ def again(manifest: Path, record: Path, *, as_json: bool) -> int:
         expected = archive.observable_of(data)
     except ValueError as error:
         raise RequestError(Diagnostic(CLI008, f"{record} holds no run", because=str(error))) from None
-    with Laboratory(folder.subject) as laboratory:
+    with Laboratory(folder.subject, rehearsal=folder.rehearsal) as laboratory:
         found = archive.observable_bytes(laboratory.run(plan))
     equal = found == expected
     output = Output(as_json=as_json)

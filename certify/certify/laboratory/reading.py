@@ -83,17 +83,7 @@ def signature(reply: Reply, subject: Subject) -> tuple[Signature, tuple[str, ...
         _demand_started(reply)
         raise RequestError(_import_failure(reply, subject, entry))
     raw = described["signature"]
-    own = {
-        path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-        for path in subject.files
-        if path.endswith(".py")
-    }
-    modules = tuple(
-        str(name)
-        for record in reply.records("modules")
-        for name in record["names"]
-        if name not in own and not str(name).startswith(("certify.laboratory", "__"))
-    )
+    modules = imported(reply, subject)
     found = Signature(
         input_schema=raw["input_schema"],
         output_schema=raw["output_schema"],
@@ -105,6 +95,22 @@ def signature(reply: Reply, subject: Subject) -> tuple[Signature, tuple[str, ...
         line=int(raw["line"]),
     )
     return found, modules
+
+
+def imported(reply: Reply, subject: Subject) -> tuple[str, ...]:
+    """The modules that the delivery and the simulators of its world imported, but for the node's own."""
+    own = {
+        path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        for path in subject.files
+        if path.endswith(".py")
+    }
+    simulators = (record for record in reply.closed["account"] if record.get("t") == "modules")
+    return tuple(
+        str(name)
+        for record in (*reply.records("modules"), *simulators)
+        for name in record["names"]
+        if name not in own and not str(name).startswith(("certify.laboratory", "__"))
+    )
 
 
 def _import_failure(reply: Reply, subject: Subject, entry: str) -> Diagnostic:

@@ -201,7 +201,9 @@ class Upstream:
         os.chdir(self._work)
         if self._application is None:
             module, _, name = self._simulator.partition(":")
+            known = set(sys.modules)
             self._application = getattr(importlib.import_module(module), name)
+            self._tape.append({"t": "modules", "names": sorted(sys.modules.keys() - known)})
         target, _, query = path.partition("?")
         scope = {
             "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": method,
