@@ -196,7 +196,9 @@ def test_a_node_that_hangs_is_unknown(tmp_path: Path) -> None:
     assert isinstance(result.verdict, Unknown)
 
 
-@pytest.mark.parametrize("pins", [frozenset(), frozenset({Factor.CLOCK}), SCREENED - {Factor.HOSTNAME, Factor.LOCALE}, SCREENED])
+@pytest.mark.parametrize(
+    "pins", [frozenset(), frozenset({Factor.CLOCK}), SCREENED - {Factor.HOSTNAME, Factor.LOCALE}, SCREENED]
+)
 def test_the_screens_hold_every_perturbation_and_let_none_hide_another(pins: frozenset[Factor]) -> None:
     """C-DETERMINISM: what is changed together is what is changed alone, and no value of a factor is in all screens."""
     held = [changes(environment) for environment in screens(pins)]
