@@ -13,6 +13,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from certify import __version__, codec
-from certify.checks import budget, contract, determinism, effects, idempotency, patterns, policy, provenance, sandbox
+from certify.checks import determinism, provenance, sandbox
 from certify.checks.workbench import Check, Workbench
 from certify.evidence import dsse
 from certify.evidence.bundle import Bundle, Evidence, statement_of
@@ -133,6 +134,8 @@ class Certification:
 
 def checks(policies: PolicySet) -> dict[str, Check]:
     """All checks by id, in the order in which they run. Policy comes last: it judges what the others found."""
+    from certify.checks import budget, contract, effects, idempotency, patterns, policy
+
     return {
         sandbox.CHECK: sandbox.check,
         effects.CHECK: effects.check,
@@ -157,10 +160,12 @@ def certify(manifest: Path, settings: Settings, progress: Progress | None = None
     teller = progress or Silence()
     folder = read_subject(manifest)
     blobs: dict[str, bytes] = {codec.address(content): content for content in folder.content.values()}
-    all_checks = checks(settings.policies)
-    chosen = {name: check for name, check in all_checks.items() if not settings.only or name in settings.only}
     with Laboratory(folder.subject, jobs=settings.jobs, rehearsal=folder.rehearsal) as laboratory:
-        laboratory.signature()
+        with ThreadPoolExecutor(1, thread_name_prefix="start") as start:
+            started_up = start.submit(laboratory.signature)  # meanwhile the checks are imported, which takes as long
+            all_checks = checks(settings.policies)
+            started_up.result()
+        chosen = {name: check for name, check in all_checks.items() if not settings.only or name in settings.only}
         bench = Workbench(folder.subject, laboratory, folder.inputs, folder.expected, keep=_keeper(blobs))
         results: dict[str, CheckResult] = {}
         for name, check in chosen.items():
