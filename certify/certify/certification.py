@@ -2,18 +2,19 @@
 
 Rules this module keeps:
 
-- checks run in the order of `CHECKS`; each sees what the earlier ones said;
+- checks run in the order of `checks`, side by side where they only judge records; each sees what those before it said;
 - a check that cannot decide, or fails itself, is `Unknown`: never passed, and never a silent block;
 - nothing is written: what was found is a value; publishing and printing are somebody else's.
 """
 
 from __future__ import annotations
 
+import itertools
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -21,12 +22,11 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from certify import __version__, codec
-from certify.checks import determinism, provenance, sandbox
+from certify.checks import determinism, sandbox
 from certify.checks.workbench import Check, Workbench
 from certify.evidence import dsse
 from certify.evidence.bundle import Bundle, Evidence, statement_of
 from certify.evidence.keys import KeyPair
-from certify.evidence.sbom import build_sbom
 from certify.evidence.statement import PAYLOAD_TYPE
 from certify.evidence.verdict import CheckResult, Unknown, Verdict, allows_publish
 from certify.laboratory import archive
@@ -39,6 +39,8 @@ from certify.subject import NodeFolder, read_subject
 from certify.times import write_seconds
 from certify_spec.diagnostics import RequestError
 
+#: Checks that only ask the laboratory for runs, and judge what was recorded.
+_TOGETHER: Final = frozenset({"C-DETERMINISM", "C-CONTRACT", "C-IDEM"})
 _LIBRARIES: Final = (
     "blake3",
     "cbor2",
@@ -134,7 +136,7 @@ class Certification:
 
 def checks(policies: PolicySet) -> dict[str, Check]:
     """All checks by id, in the order in which they run. Policy comes last: it judges what the others found."""
-    from certify.checks import budget, contract, effects, idempotency, patterns, policy
+    from certify.checks import budget, contract, effects, idempotency, patterns, policy, provenance
 
     return {
         sandbox.CHECK: sandbox.check,
@@ -164,15 +166,16 @@ def certify(manifest: Path, settings: Settings, progress: Progress | None = None
         with ThreadPoolExecutor(1, thread_name_prefix="start") as start:
             started_up = start.submit(laboratory.signature)  # meanwhile the checks are imported, which takes as long
             all_checks = checks(settings.policies)
+            from certify.evidence.sbom import build_sbom
+
             started_up.result()
         chosen = {name: check for name, check in all_checks.items() if not settings.only or name in settings.only}
         bench = Workbench(folder.subject, laboratory, folder.inputs, folder.expected, keep=_keeper(blobs))
         results: dict[str, CheckResult] = {}
-        for name, check in chosen.items():
-            teller.began(name)
-            found = _judge(name, check, replace(bench, earlier=dict(results), progress=_advance(teller, name)))
-            results[name] = apply_waivers(found, settings.waivers, Candidate.of(folder.subject), started)
-            teller.ended(results[name])
+        for wave in _waves(chosen):
+            for name, found in _judge_all(wave, replace(bench, earlier=dict(results)), teller):
+                results[name] = apply_waivers(found, settings.waivers, Candidate.of(folder.subject), started)
+                teller.ended(results[name])
         modules = _modules(results, bench)
         runs = laboratory.runs
     sbom = build_sbom(
@@ -204,6 +207,26 @@ def certify(manifest: Path, settings: Settings, progress: Progress | None = None
     )
     complete = chosen.keys() == all_checks.keys()
     return Certification(folder, evidence, blobs, complete, runs, time.monotonic() - began)
+
+
+def _waves(chosen: Mapping[str, Check]) -> Iterator[dict[str, Check]]:
+    """The checks in their order, in groups that do not ask for each other's results and measure no time."""
+    for _together, group in itertools.groupby(chosen.items(), key=lambda item: item[0] in _TOGETHER or item[0]):
+        yield dict(group)
+
+
+def _judge_all(wave: Mapping[str, Check], bench: Workbench, teller: Progress) -> Iterator[tuple[str, CheckResult]]:
+    """Run the checks of a group side by side: while one thinks, another's runs have the processors."""
+    pool = ThreadPoolExecutor(len(wave), thread_name_prefix="check")
+    try:
+        waiting: dict[str, Future[CheckResult]] = {}
+        for name, check in wave.items():
+            teller.began(name)
+            waiting[name] = pool.submit(_judge, name, check, replace(bench, progress=_advance(teller, name)))
+        for name, judged in waiting.items():
+            yield name, judged.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # what is interrupted ends when the laboratory closes
 
 
 def _judge(name: str, check: Check, bench: Workbench) -> CheckResult:
@@ -247,6 +270,8 @@ def _advance(progress: Progress, name: str) -> Callable[[int, int], None]:
 
 
 def _modules(results: Mapping[str, CheckResult], bench: Workbench) -> tuple[str, ...]:
+    from certify.checks import provenance
+
     known = results.get(provenance.CHECK)
     if known is not None and "modules" in known.measured:
         return tuple(known.measured["modules"])

@@ -269,7 +269,7 @@ def _records(laboratory: Laboratory, plans: list[Plan]) -> Iterator[RunRecord]:
     loaded lay out memory in different ways.
     """
     pinned = [plan for plan in plans if plan.environment == BASE]
-    yield from map(laboratory.run, pinned)
+    yield from laboratory.run_in_turn(pinned)
     yield from laboratory.run_all(plan for plan in plans if plan.environment != BASE)
 
 
@@ -370,7 +370,7 @@ def _confirmed(bench: Workbench, leak: _Leak) -> _Leak:
     """
     tolerance = bench.subject.manifest.node.tolerance
     delivery = (Delivery(bench.fixtures[leak.fixture]),)
-    again = [bench.laboratory.run(Plan(delivery, BASE)) for _ in range(_CONFIRMATIONS)]
+    again = bench.laboratory.run_in_turn([Plan(delivery, BASE)] * _CONFIRMATIONS)
     again = [record for record in again if not _limited(record)] or [leak.first]
     astray = [record for record in again[1:] if not same(again[0], record, tolerance)]
     if astray or leak.factor is None:

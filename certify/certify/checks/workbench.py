@@ -27,6 +27,9 @@ class Laboratory(Protocol):
     def run_all(self, plans: Iterable[Plan]) -> Iterator[RunRecord]:
         """Run independent plans, several at a time; records come in the order of the plans."""
 
+    def run_in_turn(self, plans: Iterable[Plan]) -> list[RunRecord]:
+        """Run plans one after the other, those in a row with equal surroundings in one sandbox."""
+
     def remembered(self, plans: Iterable[Plan]) -> Iterator[RunRecord]:
         """As `run_all`, but a plan that was asked for in this way before is not run again: it gives the same record."""
 

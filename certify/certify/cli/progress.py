@@ -1,4 +1,4 @@
-"""Progress of a certification on the terminal: a live line for the check at work, one for each that has ended."""
+"""Progress of a certification on the terminal: a live line for each check at work, one for each that has ended."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class TerminalProgress:
             transient=True,
             disable=not console.is_terminal,
         )
-        self._task: TaskID | None = None
+        self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -48,16 +48,16 @@ class TerminalProgress:
 
     def began(self, check: str) -> None:
         """Show the check as at work."""
-        self._task = self._live.add_task(check, total=None)
+        self._tasks[check] = self._live.add_task(check, total=None)
 
     def advanced(self, check: str, done: int, total: int) -> None:
         """Move the bar."""
-        if self._task is not None:
-            self._live.update(self._task, description=check, completed=done, total=total)
+        if check in self._tasks:
+            self._live.update(self._tasks[check], completed=done, total=total)
 
     def ended(self, result: CheckResult) -> None:
         """Replace the bar by the verdict."""
-        if self._task is not None:
-            self._live.remove_task(self._task)
-            self._task = None
+        task = self._tasks.pop(result.check, None)
+        if task is not None:
+            self._live.remove_task(task)
         self._console.print(verdict_line(result))

@@ -267,7 +267,7 @@ class Laboratory:
             RequestError: the node cannot be imported or has no usable entry point.
         """
         self.signature()
-        return self._record(plan)
+        return self._executor.submit(self._record, plan).result()
 
     def run_all(self, plans: Iterable[Plan]) -> Iterator[RunRecord]:
         """Run independent plans, `jobs` at a time; records come in the order of the plans."""
@@ -283,6 +283,11 @@ class Laboratory:
         finally:
             for future in waiting:
                 future.cancel()
+
+    def run_in_turn(self, plans: Iterable[Plan]) -> list[RunRecord]:
+        """Run plans one after the other, those in a row with equal surroundings in one sandbox: it pins addresses."""
+        self.signature()
+        return self._executor.submit(self._in_turn, list(plans)).result()
 
     def remembered(self, plans: Iterable[Plan]) -> Iterator[RunRecord]:
         """As `run_all`, but a plan that was asked for in this way before is not run again: its record is given again.
@@ -309,19 +314,45 @@ class Laboratory:
         sandbox = self._take(of_sandbox(plan.environment))
         healthy = False
         try:
+            replies, healthy = self._drive(sandbox, plan, describe=describe, limits=limits)
+            return replies
+        finally:
+            self._give_back(sandbox, healthy=healthy)
+
+    def _in_turn(self, plans: list[Plan]) -> list[RunRecord]:
+        records: list[RunRecord] = []
+        while len(records) < len(plans):
+            environment = of_sandbox(plans[len(records)].environment)
+            sandbox = self._take(environment)
+            healthy = True
+            try:
+                while healthy and len(records) < len(plans):
+                    plan = plans[len(records)]
+                    if of_sandbox(plan.environment) != environment:
+                        break
+                    healthy = False
+                    replies, healthy = self._drive(sandbox, plan)
+                    records.append(reading.record(plan, replies, self._subject))
+            finally:
+                self._give_back(sandbox, healthy=healthy)
+        return records
+
+    def _drive(
+        self, sandbox: Sandbox, plan: Plan, *, describe: bool = False, limits: Limits | None = None
+    ) -> tuple[list[reading.Reply], bool]:
+        """Run a plan in a sandbox; gives the account, and whether the sandbox can be used again."""
+        try:
             run = _Run(sandbox, self._subject, limits or self._limits, plan, describe=describe)
             replies = run.drive()
-            healthy = run.healthy
-            self.runs += 1
-            return replies
         except ChannelClosed as error:
             said = ""
             with contextlib.suppress(Exception):
                 sandbox.kill()
                 said = sandbox.output()
             raise LaboratoryError(f"the sandbox stopped answering ({error}){': ' + said if said else ''}") from error
-        finally:
-            self._give_back(sandbox, healthy=healthy)
+        with self._lock:
+            self.runs += 1
+        return replies, run.healthy
 
     def _take(self, environment: Environment) -> Sandbox:
         with self._lock:
