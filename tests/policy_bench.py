@@ -159,6 +159,9 @@ class FakeLaboratory:
     def run_all(self, plans: Iterable[Plan]) -> Iterator[RunRecord]:
         return (self.run(plan) for plan in plans)
 
+    def run_in_turn(self, plans: Iterable[Plan]) -> list[RunRecord]:
+        return [self.run(plan) for plan in plans]
+
     remembered = run_all
 
 

@@ -13,12 +13,12 @@ import pytest
 from certify.checks.budget import make_check as make_budget_check
 from certify.checks.policy import make_check
 from certify.checks.workbench import Check
-from certify.evidence.verdict import CheckResult, Failed, Unknown, Waived, allows_publish
-from certify.laboratory.record import Exceeded, Plan, RunRecord, Usage
+from certify.evidence.verdict import CheckResult, Failed, Passed, Unknown, Waived, allows_publish
+from certify.laboratory.record import Exceeded, Plan, Raised, RunRecord, Usage
 from certify.policy.policies import load_policies
 from certify.policy.waivers import Candidate, SignedWaiver, Waiver, apply_waivers
 from certify_spec.diagnostics import RequestError, Severity
-from policy_bench import INPUT, NODE, bench, exchange, ran, use
+from policy_bench import CODE, INPUT, NODE, bench, exchange, ran, use
 
 EMAIL: str = INPUT["customer"]["email"]
 HEAD = '@id("seeded") @reason("r") @fix("f")\n'
@@ -64,7 +64,25 @@ def test_a_wrong_policy_set_never_decides(tmp_path: Path, seed: str) -> None:
     assert code in {diagnostic.code for diagnostic in caught.value.diagnostics}
 
 
+SECRET = '[[resource]]\nname = "keys"\nkind = "secrets"\nmode = "read"\nvariables = ["API_TOKEN"]\n\n[idempotency]'
+
+
+def raised_on(status: int, text: str) -> Callable[[Plan], RunRecord]:
+    """A node that raises with this text when its upstream answers so, and answers otherwise."""
+    error = Raised("Unauthorised", text, ("Unauthorised", "Exception"), (CODE,))
+    return lambda plan: ran(plan, outcome=error if plan.faults and plan.faults[0].status == status else None)
+
+
 NODES: dict[str, tuple[str, str, Callable[[Plan], RunRecord], str]] = {
+    "secret in an exception's text on 401": (
+        "[idempotency]", SECRET, raised_on(401, "refused: Bearer laboratory-api_token"), "POL114",
+    ),
+    "secret in an exception's text on 500, in Base64": (
+        "[idempotency]", SECRET, raised_on(500, base64.b64encode(b"k=laboratory-api_token").decode()), "POL114",
+    ),
+    "secret of the environment returned": (
+        "[idempotency]", SECRET, lambda plan: ran(plan, output={"status": "laboratory-api_token"}), "POL113",
+    ),
     "undeclared PII field": ('"customer.email" = "pii"\n', "", ran, "POL110"),
     "PII tagged internal": ('"customer.email" = "pii"', '"customer.email" = "internal"', ran, "POL112"),
     "PII in a header": ("", "", lambda plan: ran(plan, exchanges=[exchange(headers=[("x-who", EMAIL)])]), "POL105"),
@@ -91,6 +109,14 @@ def test_each_seeded_node_is_refused(tmp_path: Path, seed: str) -> None:
     text = NODE.replace(old, new) if old else NODE
     result = make_check(load_policies())(bench(tmp_path, manifest=text, react=react))
     assert (result.verdict, codes(result)) == (Failed(), {code})
+
+
+def test_an_exception_that_names_the_secret_passes(tmp_path: Path) -> None:
+    """C-POLICY: to say which credential was refused gives nothing away."""
+    text = NODE.replace("[idempotency]", SECRET)
+    react = raised_on(401, "the provider refuses the credential API_TOKEN")
+    result = make_check(load_policies())(bench(tmp_path, manifest=text, react=react))
+    assert (result.verdict, codes(result)) == (Passed(), set())
 
 
 BUDGETS: dict[str, tuple[Callable[[Plan], RunRecord], str]] = {

@@ -11,15 +11,16 @@ Rules this module keeps:
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, assert_never
 
 from certify.checks.workbench import Check, Workbench
 from certify.evidence.verdict import CheckResult, Failed, Passed, Unknown, Verdict
-from certify.laboratory.record import Delivery, Plan, Returned, RunRecord
-from certify.manifest.model import DataClass
+from certify.laboratory.record import Delivery, Fault, Plan, Raised, Returned, RunRecord, planted
+from certify.manifest.model import DataClass, Manifest, ResourceKind
 from certify.manifest.positions import Positions, TooDeep, index
 from certify.policy import facts, rules
 from certify.policy.classes import Side, class_findings, field_count
@@ -38,7 +39,9 @@ RETURNED: Final = Rule(
     "POL113", "A credential is in the node's output.", "Return a reference to the credential, or nothing."
 )
 LOGGED: Final = Rule(
-    "POL114", "A credential was logged, printed or stored.", "Log the name of the credential, never its value."
+    "POL114",
+    "A credential was logged, printed, stored, or put into the text of what was raised.",
+    "Log the name of the credential, never its value.",
 )
 UNSEARCHED: Final = Rule(
     "POL115",
@@ -74,6 +77,15 @@ def origin_of(subject: Subject, policies: PolicySet) -> Origin:
     return Origin(subject.manifest, subject.manifest_file, positions, policies.settings)
 
 
+#: Answers of an upstream upon which a node says what went wrong, and may say too much.
+_FAILURES: Final = (
+    ("401", Fault("", "status", status=401, body=b'{"error": "unauthorised"}')),
+    ("500", Fault("", "status", status=500, body=b'{"error": "internal"}')),
+    ("a malformed answer", Fault("", "malformed")),
+)
+_CREDENTIAL_NAME: Final = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|(?:^|_)KEY", re.IGNORECASE)
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """One fixture's run: the input as a value, and the record."""
@@ -96,7 +108,7 @@ def _judged(bench: Workbench, policies: PolicySet) -> CheckResult:
     questions = list(_questions(bench, origin, runs))
     answers = [(question, evaluate(policies, question.request)) for question in questions]
     findings += [finding for question, decision in answers for finding in refusals(question, decision)]
-    findings += [finding for run in runs for finding in _credential_findings(origin, run)]
+    findings += [finding for run in (*runs, *_failing(bench)) for finding in _credential_findings(origin, run)]
     findings += [finding for run in runs for finding in _unobserved(origin, run)]
     findings = list(in_order(_one_each(findings)))
     measured = {
@@ -130,6 +142,18 @@ def _runs(bench: Workbench) -> Iterator[Run]:
     for done, ((fixture, content), record) in enumerate(zip(bench.fixtures.items(), records, strict=True)):
         bench.progress(done + 1, len(plans))
         yield Run(fixture, _json(content), record)
+
+
+def _failing(bench: Workbench) -> Iterator[Run]:
+    """Runs of the first fixture in which an upstream fails: what is raised then ends up in somebody's logs."""
+    upstreams = [r.name for r in bench.subject.manifest.resource if r.kind is ResourceKind.HTTP]
+    cases = [(upstream, what, replace(fault, upstream=upstream)) for upstream in upstreams for what, fault in _FAILURES]
+    fixture, content = next(iter(bench.fixtures.items()), ("", b""))
+    if not fixture:
+        return
+    plans = [Plan((Delivery(content),), faults=(fault,)) for _upstream, _what, fault in cases]
+    for (upstream, what, _fault), record in zip(cases, bench.laboratory.remembered(plans), strict=True):
+        yield Run(f"{fixture}` when `{upstream}` gives `{what}", _json(content), record)
 
 
 def _json(content: bytes) -> object:
@@ -268,26 +292,45 @@ def _credential_findings(origin: Origin, run: Run) -> Iterator[Diagnostic]:
     entry = origin.key(("output",))
     for answer in _returned(run):
         output = Sent("output", "output", "the output", answer.json)
-        for what in _credentials_in(output, credentials):
+        for what in _credentials_in(output, credentials, dict(_planted(origin.manifest))):
             yield _credential(RETURNED, f"the output holds {what}", entry, run, output)
-    for sent in sent_in(run.record, origin.manifest):
+    planted_ones = dict(_planted(origin.manifest))
+    for sent in (*sent_in(run.record, origin.manifest), *_raised(run)):
         if sent.kind != "http":  # there a credential is what the upstream asks for
-            for what in _credentials_in(sent, []):
+            for what in _credentials_in(sent, credentials if sent.kind == "raised" else [], planted_ones):
                 place = sent.place or origin.key(("node", "entry"))
                 yield _credential(LOGGED, f"{plain(sent.part)} holds {what}", place, run, sent)
 
 
-def _credentials_in(sent: Sent, values: list[Sensitive]) -> Iterator[str]:
+def _raised(run: Run) -> Iterator[Sent]:
+    """The texts of what the node raised."""
+    for outcome in run.record.outcomes:
+        if isinstance(outcome, Raised) and not outcome.rejected:
+            place = outcome.frames[-1] if outcome.frames else None
+            content = outcome.message.encode("utf-8", "replace")
+            yield Sent("what it raised", "raised", f"the text of {outcome.type}", content, place)
+
+
+def _planted(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """Names and laboratory values of the variables that hold credentials."""
+    for resource in manifest.resource:
+        for name in resource.variables:
+            if resource.kind is ResourceKind.SECRETS or _CREDENTIAL_NAME.search(name):
+                yield name, planted(name)
+
+
+def _credentials_in(sent: Sent, values: list[Sensitive], secrets: Mapping[str, str]) -> Iterator[str]:
     for found in disclosures(values, [sent]):
         yield _named(found)
     for name in secrets_in(sent.content):
         yield f"the secret `{plain(name)}`"
     seen: set[str] = set()
     for text in texts_in(sent.content):
-        for sign in signs_of_credential(text):
-            if sign.what not in seen:
-                seen.add(sign.what)
-                yield sign.what
+        signs = [f"the secret `{plain(name)}`" for name, value in secrets.items() if value in text]
+        for what in (*signs, *(sign.what for sign in signs_of_credential(text))):
+            if what not in seen:
+                seen.add(what)
+                yield what
 
 
 def _named(found: Disclosure) -> str:

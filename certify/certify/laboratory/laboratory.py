@@ -38,7 +38,7 @@ from certify.laboratory.channel import ChannelClosed
 from certify.laboratory.inside.nursery import FIRST_PID
 from certify.laboratory.kernel import Entropy, Watch
 from certify.laboratory.reading import LaboratoryError
-from certify.laboratory.record import Delivery, Environment, Plan, RunRecord
+from certify.laboratory.record import Delivery, Environment, Plan, RunRecord, planted
 from certify.laboratory.sandbox import Layout, Sandbox, Upstream, of_sandbox, write_configuration
 from certify.manifest.model import Manifest, ResourceKind
 from certify.subject import Signature, Subject
@@ -186,7 +186,7 @@ class Laboratory:
         for file in lab.iterdir():
             file.chmod(0o644)
         variables = {
-            name: f"laboratory-{name.lower()}"
+            name: planted(name)
             for resource in self._subject.manifest.resource
             if resource.kind in {ResourceKind.ENV, ResourceKind.SECRETS}
             for name in resource.variables

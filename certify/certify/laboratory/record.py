@@ -59,6 +59,11 @@ class Environment:
     earlier_calls: int = 0
 
 
+def planted(variable: str) -> str:
+    """The value that the laboratory gives to an environment variable that a manifest names."""
+    return f"laboratory-{variable.lower()}"
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """An answer that the laboratory gives in an upstream's place.
