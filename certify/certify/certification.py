@@ -163,12 +163,11 @@ def certify(manifest: Path, settings: Settings, progress: Progress | None = None
     folder = read_subject(manifest)
     blobs: dict[str, bytes] = {codec.address(content): content for content in folder.content.values()}
     with Laboratory(folder.subject, jobs=settings.jobs, rehearsal=folder.rehearsal) as laboratory:
-        with ThreadPoolExecutor(1, thread_name_prefix="start") as start:
-            started_up = start.submit(laboratory.signature)  # meanwhile the checks are imported, which takes as long
-            all_checks = checks(settings.policies)
-            from certify.evidence.sbom import build_sbom
+        described = laboratory.describe()  # meanwhile the checks are imported, which takes as long
+        all_checks = checks(settings.policies)
+        from certify.evidence.sbom import build_sbom
 
-            started_up.result()
+        described.result()
         chosen = {name: check for name, check in all_checks.items() if not settings.only or name in settings.only}
         bench = Workbench(folder.subject, laboratory, folder.inputs, folder.expected, keep=_keeper(blobs))
         results: dict[str, CheckResult] = {}

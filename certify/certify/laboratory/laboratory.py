@@ -133,7 +133,7 @@ class Laboratory:
         self._idle: deque[Sandbox] = deque()
         self._busy: set[Sandbox] = set()
         self._closed = False
-        self._signature: Signature | None = None
+        self._described: Future[Signature] | None = None
         self._modules: tuple[str, ...] = ()
         self.runs = 0
         place = Path(_MEMORY if os.access(_MEMORY, os.W_OK) else tempfile.gettempdir())
@@ -206,17 +206,27 @@ class Laboratory:
             RequestError: the entry point cannot be imported or used.
             LaboratoryError: the sandbox did not work.
         """
-        if self._signature is None:
-            plan = Plan((Delivery(b"null"),))
-            reply = self._raw(plan, describe=True)[0]
-            self._signature, modules = reading.signature(reply, self._subject)
-            self._modules = (*modules, *self._context_modules()) if self._signature.context else modules
-            if self._signature.is_async:
-                self._modules = (*self._modules, "asyncio")
-            if self._rehearsal is not None:
-                self._modules = tuple(dict.fromkeys((*self._modules, *self._rehearsed(self._rehearsal))))
-            self._preload_idle()
-        return self._signature
+        return self.describe().result()
+
+    def describe(self) -> Future[Signature]:
+        """As `signature`, without waiting for it."""
+        with self._lock:
+            known = self._described
+            if known is None or (known.done() and known.exception() is not None):
+                # a sandbox dies with the thread that started it, and these threads live as long as the laboratory
+                known = self._described = self._executor.submit(self._describe)
+            return known
+
+    def _describe(self) -> Signature:
+        reply = self._raw(Plan((Delivery(b"null"),)), describe=True)[0]
+        signature, modules = reading.signature(reply, self._subject)
+        self._modules = (*modules, *self._context_modules()) if signature.context else modules
+        if signature.is_async:
+            self._modules = (*self._modules, "asyncio")
+        if self._rehearsal is not None:
+            self._modules = tuple(dict.fromkeys((*self._modules, *self._rehearsed(self._rehearsal))))
+        self._preload_idle()
+        return signature
 
     def _rehearsed(self, text: bytes) -> tuple[str, ...]:
         """What the node and its simulators import only when they are at work; what the call does is not looked at."""
