@@ -67,7 +67,7 @@ def write_asking(folder: Path, code: str, *, attempts: int = 3, scheme: str = "h
 def checked(manifest: Path, *, wall: float | None = None) -> CheckResult:
     """The check's result. `wall` shortens the limit on one run, for nodes that never end."""
     limits = None if wall is None else Limits(wall=wall)
-    with opened(manifest, limits=limits) as (folder, laboratory):
+    with opened(manifest, limits=limits, rehearsed=True) as (folder, laboratory):
         return contract.check(Workbench(folder.subject, laboratory, folder.inputs, folder.expected, keep=_kept))
 
 

@@ -64,8 +64,11 @@ def write_node(
 
 
 @contextmanager
-def opened(manifest: Path, *, limits: Limits | None = None, jobs: int = 1) -> Iterator[tuple[NodeFolder, Laboratory]]:
+def opened(
+    manifest: Path, *, limits: Limits | None = None, jobs: int = 1, rehearsed: bool = False
+) -> Iterator[tuple[NodeFolder, Laboratory]]:
     """The node's folder, and a laboratory on it; one job, since tests themselves run side by side."""
     folder = read_subject(manifest)
-    with Laboratory(folder.subject, limits=limits, jobs=jobs) as laboratory:
+    rehearsal = folder.rehearsal if rehearsed else None
+    with Laboratory(folder.subject, limits=limits, jobs=jobs, rehearsal=rehearsal) as laboratory:
         yield folder, laboratory

@@ -166,6 +166,10 @@ class Spoiled:
         """Changed records."""
         return map(self.run, plans)
 
+    def run_in_turn(self, plans: Iterable[Plan]) -> list[RunRecord]:
+        """Changed records."""
+        return [*map(self.run, plans)]
+
     remembered = run_all
 
 
