@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test lint check-types gates unit bench format clean
+.PHONY: help setup demo test lint check-types gates unit bench patterns format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,9 @@ unit: setup ## Tests
 
 bench: setup ## Benchmark tables
 	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+patterns: setup ## Generate the service's own patterns again
+	@$(BIN)/certify generate token_bucket bulkhead -o certify/certify/service/patterns
 
 format: setup ## Format the code
 	@$(BIN)/ruff format .

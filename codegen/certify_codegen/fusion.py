@@ -370,7 +370,9 @@ class _Frame:
             f"{INDENT}except IndexError:",
             f"{INDENT * 2}{self._slowly(position)}",
             f"{INDENT}else:",
-            f"{INDENT * 2}if bulkhead._waiting:",
+            # Under a name of its own: type checkers would take the field to be what it was here when it is read again.
+            f"{INDENT * 2}_queued = bulkhead._waiting",
+            f"{INDENT * 2}if _queued:",
             f"{INDENT * 3}_give(None)",
             f"{INDENT * 3}bulkhead._pass_on()",
             f"{INDENT * 3}{self._slowly(position)}",

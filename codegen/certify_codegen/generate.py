@@ -139,6 +139,21 @@ class Fused:
     imports: tuple[str, ...] = ()
 
 
+def require_layers(fused: Fused, machines: Iterable[str]) -> None:
+    """That each layer of a function is generated.
+
+    Raises:
+        RequestError: some are not among these machines.
+    """
+    known = set(machines)
+    missing = [layer for layer in fused.layers if layer.machine not in known]
+    if missing:
+        names = ", ".join(f"`{layer.machine}`" for layer in missing)
+        message = f"not among those that are generated: {names}"
+        fix = f"name as well: {' '.join(layer.template for layer in missing)}"
+        raise RequestError(Diagnostic(rules.BAD_FUSION, message, fix=fix))
+
+
 def fused_file(
     fused: Fused, stack: m.Specification, modules: Iterable[Module], proofs: Mapping[str, str]
 ) -> tuple[str, str]:
@@ -154,10 +169,7 @@ def fused_file(
         RequestError: a layer has no module, or the frame does not compile.
     """
     known = {each.convention.machine: each for each in modules}
-    missing = [layer.machine for layer in fused.layers if layer.machine not in known]
-    if missing:
-        message = f"the specification of `{missing[0]}` is not among those that are generated"
-        raise RequestError(Diagnostic(rules.BAD_FUSION, message, fix="name it as well"))
+    require_layers(fused, known)
     names = [layer.name for layer in fused.layers]
     demands = []
     if "retry" in names:

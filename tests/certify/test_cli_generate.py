@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from certify.cli import app
+from certify.cli import app, generating
 from codegen_support import SPECS
 
 BUCKET = SPECS["token_bucket"]
@@ -94,6 +96,7 @@ def test_nothing_is_generated_without_a_proof(tmp_path: Path, capsys: pytest.Cap
         (("token_bucket", "-o", "out", "--fuse", "limiter", "--signature", "f("), "GEN012"),
         (("token_bucket", "-o", "out", "--adapter", "statsd"), "GEN013"),
         (("token_bucket", "-o", "out", "--signature", "f() -> int"), "GEN012"),
+        (("token_bucket", "-o", "out", "--fuse", "limiter,retry"), "GEN012"),
         (("token_bucket", "-o", "out", "--fuse", "limiter", "--import", "1 + 1"), "GEN012"),
         (
             ("token_bucket", "-o", "out", "--fuse", "limiter", "--sync-only", "--signature", "async f() -> int"),
@@ -140,3 +143,58 @@ def test_an_unsafe_order_is_refused(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "counts one failure where the backend failed several times" in error["because"]
     assert error["fix"] == "the safe order is retry,breaker"
     assert not out.exists()
+
+
+def test_a_fused_function_is_written_and_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Deliver: a fused function compiles, is typed strictly and works; `--check` holds, and refuses an edit.
+
+    The proofs are taken for granted here: the page on generated code has them made.
+    """
+    monkeypatch.setattr(generating, "_prove", lambda _o, _p, specs, *_: ({s.name: "blake3:0" for s in specs}, None))
+    out = tmp_path / "shop"
+    request = (
+        "token_bucket",
+        "bulkhead",
+        "-o",
+        out,
+        "--fuse",
+        "limiter,bulkhead",
+        "--signature",
+        "twice(x: int) -> int",
+    )
+    assert run(*request) == 0
+    assert "fuse_twice" in capsys.readouterr().out
+    assert files(out) == ["__init__.py", "_common.py", "bulkhead.py", "fused_twice.py", "token_bucket.py"]
+    use = tmp_path / "use.py"
+    use.write_text(
+        "from shop import Bulkhead, RateLimited, RateLimiter\n"
+        "from shop.fused_twice import fuse_twice\n"
+        "def double(x: int) -> int:\n"
+        "    return 2 * x\n"
+        "twice = fuse_twice(double, limiter=RateLimiter(rate=0.001, burst=1), bulkhead=Bulkhead())\n"
+        "print(twice(21))\n"
+        "try:\n"
+        "    twice(21)\n"
+        "except RateLimited:\n"
+        "    print('limited')\n",
+        encoding="utf-8",
+    )
+    for command, said in (
+        (["-W", "error", "use.py"], "42\nlimited\n"),
+        (["-m", "mypy", "--strict", "--warn-unreachable", "use.py", "shop"], "Success"),
+    ):
+        done = subprocess.run([sys.executable, *command], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert said in done.stdout, (done.stdout, done.stderr)
+    assert run(*request, "--check") == 0
+
+    target = out / "fused_twice.py"
+    text = target.read_text(encoding="utf-8")
+    target.write_text(text.replace("limiter._admit_call(x)", "pass", 1), encoding="utf-8")
+    assert target.read_text(encoding="utf-8") != text
+    assert run(*request, "--check") == 1
+    assert "fused_twice.py:1: GEN007" in capsys.readouterr().out
+    target.write_text(text, encoding="utf-8")
+    assert run(*request[:-1], "twice(x: float) -> float", "--check") == 1
+    assert "GEN008" in capsys.readouterr().out

@@ -19,27 +19,28 @@ BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTA
 COMMANDS = [line for kind, text in BLOCKS if not kind for line in text.splitlines() if line.startswith("certify ")]
 
 
-def test_the_first_commands_and_the_example_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reader who types what stands there has a package that is as generated, and can use it in all four ways."""
+def test_the_commands_and_the_examples_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader who types what stands there has a package that is as generated, used in all four ways and fused."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CERTIFY_CACHE", str(tmp_path / "cache"))
-    for command in COMMANDS[:2]:
-        assert app.run([*shlex.split(command)[1:], "--limit", "60"]) == 0
-    [example] = [text for kind, text in BLOCKS if kind == "python"]
-    done = subprocess.run([sys.executable, "-W", "error", "-c", example], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    made, examples = COMMANDS[:2], [text for kind, text in BLOCKS if kind == "python"]
+    [fused] = [line for line in COMMANDS if "--fuse" in line]
+    for commands, example in zip((made, [fused, f"{fused} --check"]), examples, strict=True):
+        for command in commands:
+            assert app.run([*shlex.split(command)[1:], "--limit", "60"]) == 0, command
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", example], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_every_command_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command that fuses has layers in a safe order and a signature that can be fused."""
-    from certify_codegen import fusion
-    from codegen_support import specification
-
-    monkeypatch.chdir(tmp_path)
-    [command] = [shlex.split(line) for line in COMMANDS if "--fuse" in line]
-    layers = fusion.layers(command[command.index("--fuse") + 1].split(","))
-    assert fusion.unsafe(layers, specification("stack")) == ()
-    assert fusion.signature(command[command.index("--signature") + 1]).name == "fetch"
+def test_the_refusal_is_the_one_that_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The order that the page calls unsafe is refused in the page's words, and nothing is written."""
+    out = tmp_path / "resilience"
+    assert app.run(["generate", "retry", "circuit_breaker", "-o", str(out), "--fuse", "breaker,retry"]) == 1
+    said = re.sub(r"^\S*/(?=stack\.ct)", "", capsys.readouterr().out, flags=re.MULTILINE).strip()
+    assert said in PAGE
+    assert not out.exists()
 
 
 def test_the_codes_are_those_that_are_declared() -> None:

@@ -52,7 +52,15 @@ def ran(command: list[str], folder: Path) -> str:
 
 def test_mypy_accepts_generated_code_and_its_uses(folder: Path) -> None:
     """Strictly, wrong uses are errors and right ones have the types of the functions that were decorated."""
-    command = [sys.executable, "-m", "mypy", "--strict", "--warn-unused-ignores", "--no-incremental"]
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--warn-unused-ignores",
+        "--warn-unreachable",
+        "--no-incremental",
+    ]
     assert "no issues found" in ran([*command, "patterns", "patterns_sync", "usage.py"], folder)
 
 

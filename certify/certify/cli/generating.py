@@ -82,6 +82,7 @@ def run(options: Options) -> Status:
         unsafe = fusion.unsafe(fused.layers, stack)
         if unsafe:
             return _refuse(output, _Refusal(unsafe, Status.REFUSED))
+        generate.require_layers(fused, (each.name for each in specifications))
     chosen = generate.Options(asynchronous=options.asynchronous)
     ledger = Ledger(verifying.cache_folder() if options.keeps else None)
     with Pool(options.jobs or os.cpu_count() or 1, budget=options.budget) as pool:

@@ -2,12 +2,12 @@
 #
 #   machine:
 #   spec:       blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262
-#   templates:  blake3:fc01c12e4ed19635a28572d2a5fc76969bf0e89745180b6e023abb7727268076
-#   generator:  blake3:55c01b41090a9f78a44e4c2000912ded4aa12051d47fc8ceba3fb41aae5bfdd1
+#   templates:  blake3:429033a52f9d671863420dee4b1befb4e2a732ad7f9168b1661ce48b784fcd8c
+#   generator:  blake3:9eabaf486aef7f584e5229ae2175452f83c2745fe9b74fc6c340d35987c175ff
 #   proof:      blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262
 #   equality:   blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262
 #   flavour:    sync+async
-#   text:       blake3:aa9f08b30edd41f89c66acad085a62eeb63c7679d6bf8ae194045c54064de92c
+#   text:       blake3:c47f2de3b74ab8cede942a1a114f01f661dd1ab20c1e474d9b754ed7ded3014c
 
 """What the patterns of this package share: failures, events, and telling coroutine functions from others."""
 

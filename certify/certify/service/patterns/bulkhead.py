@@ -2,12 +2,12 @@
 #
 #   machine:    Bulkhead
 #   spec:       blake3:a70236dd8e11efe5fd079826cfc0e69d966e6af77d8bbb05b66c9f0af1fc3664
-#   templates:  blake3:fc01c12e4ed19635a28572d2a5fc76969bf0e89745180b6e023abb7727268076
-#   generator:  blake3:55c01b41090a9f78a44e4c2000912ded4aa12051d47fc8ceba3fb41aae5bfdd1
+#   templates:  blake3:429033a52f9d671863420dee4b1befb4e2a732ad7f9168b1661ce48b784fcd8c
+#   generator:  blake3:9eabaf486aef7f584e5229ae2175452f83c2745fe9b74fc6c340d35987c175ff
 #   proof:      blake3:6d71f42e42b69700ed913bd9f08c72cb5668cc04b74862ca2f6cbacc426cea85
 #   equality:   blake3:aa5b4edde70dce32710e1e969a0f77a8fc8b36856487300b158f65f1e2d08484
 #   flavour:    sync+async
-#   text:       blake3:0eb57814b8992753e5bef3e6a501c9a4f6531cba5d05bc9276e614b0ac476698
+#   text:       blake3:6aac7cc09090d1b786072b53deef33240e37cca9f8502b5472bebeeb6a90f4f2
 
 """Lets a bounded number of calls run at once and a bounded number wait, first come, first served.
 
@@ -444,28 +444,27 @@ class Bulkhead(_Machine):
     # -- functions
 
     def _around(self, fn: Callable[P, R]) -> Callable[P, R]:
-        free, take, give = self._free, self._free.pop, self._free.append
+        take, give = self._free.pop, self._free.append
 
         @functools.wraps(fn)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            if not free:
-                return self._slowly(fn, *args, **kwargs)
             try:
                 take()
             except IndexError:
-                return self._slowly(fn, *args, **kwargs)
-            try:
-                if not self._waiting:
-                    return fn(*args, **kwargs)
-            finally:
-                give(None)
-                if self._waiting:
-                    self._pass_on()
+                pass
+            else:
+                try:
+                    if not self._waiting:
+                        return fn(*args, **kwargs)
+                finally:
+                    give(None)
+                    if self._waiting:
+                        self._pass_on()
             return self._slowly(fn, *args, **kwargs)
 
         return guarded
 
-    def _slowly(self, fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    def _slowly(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         c = self._enter()
         try:
             return fn(*args, **kwargs)
@@ -473,28 +472,27 @@ class Bulkhead(_Machine):
             self._give_back(c)
 
     def _around_async(self, fn: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, Any, R]]:
-        free, take, give = self._free, self._free.pop, self._free.append
+        take, give = self._free.pop, self._free.append
 
         @functools.wraps(fn)
         async def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            if not free:
-                return await self._slowly_async(fn, *args, **kwargs)
             try:
                 take()
             except IndexError:
-                return await self._slowly_async(fn, *args, **kwargs)
-            try:
-                if not self._waiting:
-                    return await fn(*args, **kwargs)
-            finally:
-                give(None)
-                if self._waiting:
-                    self._pass_on()
+                pass
+            else:
+                try:
+                    if not self._waiting:
+                        return await fn(*args, **kwargs)
+                finally:
+                    give(None)
+                    if self._waiting:
+                        self._pass_on()
             return await self._slowly_async(fn, *args, **kwargs)
 
         return guarded
 
-    async def _slowly_async(self, fn: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
+    async def _slowly_async(self, fn: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R:
         c = await self._enter_async()
         try:
             return await fn(*args, **kwargs)

@@ -2,12 +2,12 @@
 #
 #   machine:    TokenBucket
 #   spec:       blake3:a54962bfaf29c518f72e7fa749237c97b5f4f5848f06ddaba5ad6ed984519163
-#   templates:  blake3:fc01c12e4ed19635a28572d2a5fc76969bf0e89745180b6e023abb7727268076
-#   generator:  blake3:55c01b41090a9f78a44e4c2000912ded4aa12051d47fc8ceba3fb41aae5bfdd1
+#   templates:  blake3:429033a52f9d671863420dee4b1befb4e2a732ad7f9168b1661ce48b784fcd8c
+#   generator:  blake3:9eabaf486aef7f584e5229ae2175452f83c2745fe9b74fc6c340d35987c175ff
 #   proof:      blake3:acabb357963bbe682aae39d44e17b93c0f53ea4f2d56d4ec41a45c37a874df64
 #   equality:   blake3:5b68698ee22bdade23b4f286defa035523232da26cd619525b70102389129a18
 #   flavour:    sync+async
-#   text:       blake3:7c44e771f1cf28a4c94914a3952cdc043a1d90ab4df3412dc134a8641defa237
+#   text:       blake3:67a1f44fde6cd7e03b44cfc8726986d0383f536ac3c9984130c1536ae24a291c
 
 """Admits calls at a steady rate with bounded bursts, each client by itself.
 
@@ -174,7 +174,7 @@ class RateLimiter(_Machine):
         c = self._clients[client] = _Client()
         return c
 
-    def _admit_call(self, *args: Any, **kwargs: Any) -> None:
+    def _admit_call(self, /, *args: Any, **kwargs: Any) -> None:
         self.admit(None if self._per is None else self._per(*args, **kwargs))
 
     # -- functions
