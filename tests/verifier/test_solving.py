@@ -26,6 +26,32 @@ def test_a_hard_question_ends(solvers: Solvers, solver: str) -> None:
     assert (answer.status, answer.reason != "") == (Status.UNKNOWN, True)
 
 
+CUBES = """(declare-fun a () Int)(declare-fun b () Int)(declare-fun c () Int)
+(assert (= 114 (+ (* a a a) (* b b b) (* c c c))))
+"""
+
+
+@pytest.mark.parametrize("solver", ["z3", "cvc5"])
+def test_effort_and_not_the_clock_ends_a_question(solvers: Solvers, solver: str) -> None:
+    """However much time there is, a question ends when its resource units are used up, and says so."""
+    answer = solvers.ask(Question(CUBES, solver=solver, milliseconds=5, wall=30_000))
+    assert (answer.status, answer.reason) == (Status.UNKNOWN, "its effort is used up")
+
+
+def test_effort_is_counted_the_same_each_time(solvers: Solvers) -> None:
+    """The same question uses the same units, so that what is decided does not depend on the load of the machine."""
+    text = "(declare-fun f (Int) Int)(assert (forall ((x Int)) (= (f x) (* 2 x))))(assert (= (f 7) 15))"
+    for solver in ("z3", "cvc5"):
+        used = {solvers.ask(Question(text, solver=solver)).units for _ in range(3)}
+        assert len(used) == 1
+        assert used != {0}
+
+
+def test_the_clock_is_a_hard_stop(solvers: Solvers) -> None:
+    """Effort without measure does not outlive the wall limit."""
+    assert solvers.ask(Question(CUBES, milliseconds=3_600_000, wall=200)).status is Status.UNKNOWN
+
+
 def test_a_solver_without_memory_ends() -> None:
     """A process that may not have the memory it needs ends as unknown, and the next question is answered again."""
     with Solvers(jobs=1, megabytes=40) as small:

@@ -13,6 +13,8 @@ import sys
 import time
 from typing import Any
 
+SPENT = "its effort is used up"
+
 
 def main() -> None:
     """Answer until the input ends."""
@@ -40,15 +42,16 @@ def _ask_z3(question: dict[str, Any]) -> dict[str, Any]:
 
     context = z3.Context()
     solver = z3.Solver(ctx=context)
-    solver.set("timeout", question["milliseconds"])
+    solver.set("timeout", question["wall"])
+    solver.set("rlimit", question["units"])
     if question["seed"]:
         solver.set("smt.random_seed", question["seed"])
         solver.set("random_seed", question["seed"])
     solver.from_string(question["text"])
     status = str(solver.check())
-    answer: dict[str, Any] = {"status": status}
+    answer: dict[str, Any] = {"status": status, "units": _spent(solver)}
     if status == "unknown":
-        answer["reason"] = solver.reason_unknown()
+        answer["reason"] = SPENT if answer["units"] >= question["units"] else solver.reason_unknown()
     elif status == "sat" and question["model"]:
         model = solver.model()
         # What the text defines is in the model too, as formulas that can be long to print; nobody asks for them.
@@ -57,13 +60,20 @@ def _ask_z3(question: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
+def _spent(solver: Any) -> int:
+    """The resource units that z3 counted."""
+    statistics = solver.statistics()
+    return int(statistics.get_key_value("rlimit count")) if "rlimit count" in statistics.keys() else 0  # noqa: SIM118 - no dict
+
+
 def _ask_spacer(question: dict[str, Any]) -> dict[str, Any]:
     """Solve Horn clauses; the model gives each predicate as a tree of lists."""
     import z3
 
     context = z3.Context()
     solver = z3.SolverFor("HORN", ctx=context)
-    solver.set("timeout", question["milliseconds"])
+    solver.set("timeout", question["wall"])
+    solver.set("rlimit", question["units"])
     solver.set("spacer.global", True)  # finds relations between numbers that are otherwise followed one by one for ever
     solver.from_string(question["text"])
     status = str(solver.check())
@@ -116,7 +126,8 @@ def _ask_cvc5(question: dict[str, Any]) -> dict[str, Any]:
     import cvc5  # type: ignore[import-untyped]  # no stubs exist
 
     solver = cvc5.Solver()
-    solver.setOption("tlimit-per", str(question["milliseconds"]))
+    solver.setOption("tlimit-per", str(question["wall"]))
+    solver.setOption("rlimit-per", str(question["units"]))
     solver.setOption("full-saturate-quant", "true")
     solver.setOption("seed", str(question["seed"]))
     parser = cvc5.InputParser(solver)
@@ -126,8 +137,9 @@ def _ask_cvc5(question: dict[str, Any]) -> dict[str, Any]:
         said += command.invoke(solver, parser.getSymbolManager())
     status = said.strip().splitlines()[-1] if said.strip() else "unknown"
     if status in ("sat", "unsat"):
-        return {"status": status}
-    return {"status": "unknown" if status.startswith("unknown") else "error", "reason": status}
+        return {"status": status, "units": solver.getStatistics()["resource::resourceUnitsUsed"]["value"]}
+    reason = SPENT if "RESOURCEOUT" in status else status
+    return {"status": "unknown" if status.startswith("unknown") else "error", "reason": reason}
 
 
 _SOLVERS = {"z3": _ask_z3, "cvc5": _ask_cvc5, "spacer": _ask_spacer}

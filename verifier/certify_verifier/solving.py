@@ -2,7 +2,8 @@
 
 Rules this module keeps:
 
-- a solver never outlives its limit: the process is killed, because a solver's own time-out is only a request;
+- what ends a question is a number of the solver's own resource units, so that a busy or slow machine decides the same;
+- a solver never outlives its wall limit: the process is killed, because a solver's own time-out is only a request;
 - every question is asked of a fresh solver;
 - an answer is `unsat` or `sat` only if a solver said so; everything else is `unknown` with a reason.
 """
@@ -25,7 +26,16 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 GRACE_SECONDS: Final = 1.0
-"""How long a process may take beyond the solver's own limit."""
+"""How long a process may take beyond the solver's own limit of wall time."""
+
+PATIENCE: Final = 6
+"""How many times the effort of a question its wall time may be: what a busy machine may take, and the hard stop."""
+
+UNITS: Final = {"z3": 500, "spacer": 500, "cvc5": 200}
+"""The resource units of each solver that count as one millisecond of effort; `bench/solver_effort.py` measures them."""
+
+MOST_UNITS: Final = 2**32 - 1
+"""z3 reads its limit as an unsigned number of 32 bits."""
 
 
 class Status(Enum):
@@ -43,9 +53,10 @@ class Question:
     Attributes:
         text: a whole script without `(check-sat)`.
         solver: `z3` or `cvc5`; `spacer` for Horn clauses, whose model is wanted.
-        milliseconds: the limit.
+        milliseconds: the effort, in milliseconds of an idle machine: it stands for resource units, and these count.
         seed: for the solver's choices.
         model: whether a model is wanted.
+        wall: the most milliseconds of wall time; 0 for `PATIENCE` times the effort.
     """
 
     text: str
@@ -53,16 +64,36 @@ class Question:
     milliseconds: int = 5_000
     seed: int = 0
     model: bool = False
+    wall: int = 0
+
+    @property
+    def units(self) -> int:
+        """The resource units that the solver may use."""
+        return min(self.milliseconds * UNITS[self.solver], MOST_UNITS)
+
+    @property
+    def longest(self) -> int:
+        """The hard limit, in milliseconds of wall time."""
+        return self.wall or PATIENCE * self.milliseconds
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A solver's answer, with the values of constants and functions if it has a model and was asked for it."""
+    """A solver's answer, with the values of constants and functions if it has a model and was asked for it.
+
+    Attributes:
+        status: the answer.
+        reason: why there is none.
+        seconds: wall time.
+        model: the values, by name.
+        units: the resource units that were used, where the solver tells.
+    """
 
     status: Status
     reason: str = ""
     seconds: float = 0.0
     model: Mapping[str, Any] = field(default_factory=dict)
+    units: int = 0
 
 
 class _Process:
@@ -79,21 +110,20 @@ class _Process:
         request = {
             "text": text,
             "solver": question.solver,
-            "milliseconds": question.milliseconds,
+            "units": question.units,
+            "wall": question.longest,
             "seed": question.seed,
             "model": question.model,
         }
         try:
             process.stdin.write(json.dumps(request) + "\n")
             process.stdin.flush()
-            line = self._line(process, question.milliseconds / 1000 + GRACE_SECONDS)
+            line = self._line(process, question.longest / 1000 + GRACE_SECONDS)
         except OSError:
             line = ""
         if line is None:
             self.close()
-            return Answer(
-                Status.UNKNOWN, f"stopped after {question.milliseconds / 1000:g} s", question.milliseconds / 1000
-            )
+            return Answer(Status.UNKNOWN, f"stopped after {question.longest / 1000:g} s", question.longest / 1000)
         if not line:
             self.close()
             return Answer(Status.UNKNOWN, f"the solver ended without an answer, within {self._megabytes} MB")
@@ -103,7 +133,9 @@ class _Process:
             self.close()
             return Answer(Status.UNKNOWN, "the solver's process answered nonsense")
         if answer["status"] in ("sat", "unsat"):
-            return Answer(Status(answer["status"]), "", answer["seconds"], answer.get("model", {}))
+            return Answer(
+                Status(answer["status"]), "", answer["seconds"], answer.get("model", {}), answer.get("units", 0)
+            )
         return Answer(Status.UNKNOWN, answer.get("reason", "unknown"), answer["seconds"])
 
     def _running(self) -> subprocess.Popen[str]:

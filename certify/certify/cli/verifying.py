@@ -43,7 +43,7 @@ class Options:
         form: one of `FORMATS`.
         solver: one of `SOLVERS`.
         jobs: worker processes; as many as there are processors by default.
-        limit: seconds for each question to a solver.
+        limit: seconds of effort for each question to a solver; `PATIENCE` times as many by the clock end it.
         budget: seconds for all questions of one machine.
         keeps: whether answers are kept between runs.
         every: whether the table has a row for everything.

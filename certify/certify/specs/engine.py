@@ -86,7 +86,7 @@ class Pool(Solvers):
         reason = self.exhausted()
         if reason:
             return Answer(Status.UNKNOWN, reason)
-        return super().ask(replace(question, milliseconds=max(1, min(question.milliseconds, int(left * 1000)))))
+        return super().ask(replace(question, wall=max(1, min(question.longest, int(left * 1000)))))
 
     def map(self, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """The results of a function over items, in their order; tells how many are done."""
