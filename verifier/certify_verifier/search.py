@@ -79,20 +79,29 @@ class Goal:
 
 
 class Unrolling:
-    """The runs of a machine in a finite instance, as formulas, grown step by step."""
+    """The runs of a machine, as formulas, grown step by step.
 
-    def __init__(self, specification: m.Specification, sizes: Mapping[str, int]) -> None:
+    Args:
+        specification: the machine.
+        sizes: the size of each sort; None for worlds of any size.
+        anywhere: whether the runs begin in any state and not in an initial one.
+    """
+
+    def __init__(
+        self, specification: m.Specification, sizes: Mapping[str, int] | None, *, anywhere: bool = False
+    ) -> None:
         self.specification = specification
-        self.sizes = dict(sizes)
+        self.sizes = dict(sizes or {})
         self.growing = Lock()
         self.frame = Frame(specification, Universe(sizes))
         actions = tuple(specification.actions)
         self.frame.encoder.enumerations[_STEP_SORT] = tuple(f"{_STEP_SORT}.{name}" for name in actions)
-        state = self.frame.initial_state()
+        state = self.frame.state if anywhere else self.frame.initial_state()
         self.states: list[dict[str, Symbolic]] = [state]
         self.arguments: list[dict[str, dict[str, Symbolic]]] = []
-        given = [*self.frame.assumed(), *self.frame.formulas((m.Kind.INIT,), state)]
-        self.constraints: list[list[Term]] = [[*given, *self._settings()] if _multiplies(specification) else given]
+        given = [*self.frame.assumed(), *([] if anywhere else self.frame.formulas((m.Kind.INIT,), state))]
+        bounded = sizes is not None and _multiplies(specification)
+        self.constraints: list[list[Term]] = [[*given, *self._settings()] if bounded else given]
 
     def _settings(self) -> Iterator[Term]:
         """That the parameters have values which the first declared instance gives them.

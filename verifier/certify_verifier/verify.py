@@ -2,8 +2,8 @@
 
 For each claim, in this order: induction over worlds of any size, each obligation by a fresh solver; where that fails, a
 counterexample to induction in worlds of one to three elements; if there is one, the shortest run that breaks the claim,
-and if none does, a lemma that carries it; if there is none, induction again with more said of finite sets, another
-solver and other seeds.
+and if none does, induction over two and three steps, then a lemma that carries it; if there is none, induction again
+with more said of finite sets, another solver and other seeds.
 
 Rules this module keeps:
 
@@ -27,6 +27,7 @@ from certify_spec.diagnostics import Place
 from certify_spec.interpreter import Trace
 from certify_verifier import counterexample
 from certify_verifier.cache import Cache
+from certify_verifier.deeper import DEPTHS, deeper_obligations
 from certify_verifier.effort import excess
 from certify_verifier.encoding import UnsupportedError
 from certify_verifier.exploration import explore
@@ -300,13 +301,28 @@ class _Verification:
             broken = self._counterexample(claim, given, position)
             if broken is not None:
                 refuted = self._refute(claim, broken)
-                return self._carried(claim, given, obligations) or refuted if refuted is broken else refuted
+                if refuted is not broken:
+                    return refuted
+                return self._deeper(claim, given, obligations) or self._carried(claim, given, obligations) or refuted
         for position in failed:
             proved = self._prove_harder(claim, given, position)
             if proved is None:
                 return self._refute(claim, Undecided(f"no solver decides: {obligations[position].title}"))
             obligations[position] = proved
         return Proved("induction" if claim.inductive else "deduction")
+
+    def _deeper(self, claim: Claim, given: m.Specification, obligations: list[Obligation]) -> Verdict | None:
+        """A proof by induction over several steps; its obligations take the place of the claim's."""
+        formula = next((f for f in given.formulas if f.name == claim.name), None)
+        if formula is None or not claim.inductive:
+            return None
+        for depth in DEPTHS:
+            every = deeper_obligations(given, formula, depth)
+            quick = self.session.settings.quick
+            if all(self.session.is_unsatisfiable(obligation, quick) is Status.UNSAT for obligation in every):
+                obligations[:] = every
+                return Proved(f"induction over {depth} steps")
+        return None
 
     def _carried(self, claim: Claim, given: m.Specification, obligations: list[Obligation]) -> Verdict | None:
         """A proof with a lemma that Spacer finds, if plain induction confirms it; its obligations join the claim's."""
