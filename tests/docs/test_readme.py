@@ -55,11 +55,11 @@ def test_make_targets_exist(target: str) -> None:
     subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True)
 
 
-@pytest.mark.parametrize("command", ["simulate", "lean"])
+@pytest.mark.parametrize("command", ["simulate"])
 def test_the_readme_s_commands_about_proofs_hold(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What the README says of simulating and of Lean is so."""
+    """What the README says of simulating is so; its command about Lean runs with the tests of the shipped package."""
     monkeypatch.chdir(ROOT)
     line = next(line for line in "".join(blocks("")).splitlines() if line.startswith(f"certify {command} "))
     assert run(line.partition("#")[0].split()[1:]) == 0

@@ -215,3 +215,46 @@ def world() -> Environment:
     define(env, "Nat.mul", NAT2, by_recursion("mul", lambda _x: ZERO, lambda x, _n, r: a(c("Nat.add"), r, x)))
     define(env, "Nat.pow", NAT2, by_recursion("pow", lambda _x: succ(ZERO), lambda x, _n, r: a(c("Nat.mul"), r, x)))
     return env
+
+
+def beq_value() -> Expr:
+    """Equality of numbers by recursion on the first."""
+    on = arrow(NAT, BOOL)
+    end = fun(NAT, lambda _: BOOL)
+    true, false = c("Bool.true"), c("Bool.false")
+    zero = fun(NAT, lambda y: a(c("Nat.rec", ONE), end, true, fun(NAT, lambda _: fun(BOOL, lambda _: false)), y))
+
+    def step(before: Expr) -> Expr:
+        return fun(
+            NAT, lambda y: a(c("Nat.rec", ONE), end, false, fun(NAT, lambda m: fun(BOOL, lambda _: a(before, m))), y)
+        )
+
+    whole = fun(NAT, lambda _: on)
+    return fun(NAT, lambda x: a(c("Nat.rec", ONE), whole, zero, fun(NAT, lambda _: fun(on, step)), x))
+
+
+def counting(yes: Callable[[Expr], Expr], no: Callable[[Expr], Expr], *, itself: bool) -> Expr:
+    """A function of two numbers, 0 at 0, by counting the first up: what becomes of the result where a turn is full."""
+    to_nat = fun(BOOL, lambda _: NAT)
+    nat = fun(NAT, lambda _: NAT)
+
+    def step(y: Expr, n: Expr, r: Expr) -> Expr:
+        rest = r if itself else a(c("Nat.mod"), n, y)
+        return a(c("Bool.rec", ONE), to_nat, no(r), yes(r), a(c("Nat.beq"), succ(rest), y))
+
+    return fun(
+        NAT,
+        lambda x: fun(
+            NAT, lambda y: a(c("Nat.rec", ONE), nat, ZERO, fun(NAT, lambda n: fun(NAT, lambda r: step(y, n, r))), x)
+        ),
+    )
+
+
+def mod_value() -> Expr:
+    """The remainder by counting."""
+    return counting(lambda _: ZERO, succ, itself=True)
+
+
+def div_value() -> Expr:
+    """The quotient by counting, over `Nat.mod`."""
+    return counting(succ, lambda r: r, itself=False)

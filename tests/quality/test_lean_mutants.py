@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from quality.lean_mutants import EXPORTS, outcomes
+from certify_verifier.lean.export import check_export_bytes
+from certify_verifier.lean.report import Rejected
+from certify_verifier.lean.session import run_deep
+from quality.lean_mutants import EXPORTS, STEPS, judge, mutants, original_of, outcomes
 
 FILES = sorted(EXPORTS.glob("*.ndjson"))
 SHARE = 1000 // len(FILES) + 1
@@ -22,3 +25,17 @@ def test_mutants_are_refused_or_right_for_a_reason(file: Path) -> None:
     assert sum(found.values()) == SHARE
     assert sum(refused.values()) > SHARE // 2
     assert len(refused) >= 8
+
+
+def test_the_short_way_refuses_what_the_reader_refuses() -> None:
+    """Leaving out what did not change alters no outcome: the check of the whole export refuses the same mutants."""
+    data = FILES[0].read_bytes()
+    made = [mutant for _, mutant in mutants(data, 25, 7)]
+
+    def short() -> list[bool]:
+        original = original_of(data)
+        return [judge(original, mutant).startswith("LEAN") for mutant in made]
+
+    whole = [isinstance(check_export_bytes(mutant, "mutant", steps=STEPS).verdict, Rejected) for mutant in made]
+    assert run_deep(short) == whole
+    assert {True, False} == set(whole)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,11 @@ from certify_spec.interpreter import Event, Interpreter, Trace, first_world, sim
 from certify_spec.loader import load, load_text
 from certify_spec.model import Specification
 from certify_spec.values import Element, Table, Tagged, Value
-from certify_verifier.lean import Accepted, PackageReport, Rejected, check_package, verdict_name
+from certify_verifier.lean import STANDARD_AXIOMS, Accepted, LeanReport, Rejected, check_package, verdict_name
 from certify_verifier.lean.emit import FOLDER, SHIPPED, emit, fresh
-from certify_verifier.lean.source import check_texts
+from certify_verifier.lean.emit.generated import stale
+from certify_verifier.lean.session import DEFAULT_STEPS, Session, run_deep
+from certify_verifier.lean.source import check_in, prelude
 
 ROOT = Path(__file__).parents[3]
 LEAN = ROOT / "lean"
@@ -25,9 +28,30 @@ SPECS = ROOT / "spec" / "certify_spec"
 LIBRARY = ("Arithmetic", "Truth", "Whole", "Sets")
 
 
-def library() -> list[tuple[str, str]]:
-    """The files that emitted machines rest on, without their imports."""
-    return [(name, without_imports((LEAN / "Certify" / f"{name}.lean").read_text())) for name in LIBRARY]
+@cache
+def library() -> Session:
+    """What the files declare that emitted machines rest on, checked once."""
+
+    def check() -> Session:
+        session = prelude().continued(allowed=STANDARD_AXIOMS, steps=DEFAULT_STEPS)
+        for name in LIBRARY:
+            text = without_imports((LEAN / "Certify" / f"{name}.lean").read_text())
+            assert check_in(session, name, text).verdict == Accepted()
+        return session
+
+    prelude()
+    return run_deep(check, keep=True)
+
+
+def check_over_library(*texts: str) -> list[LeanReport]:
+    """Reports on texts, each of which sees the library and the texts before it."""
+    before = library()
+
+    def check() -> list[LeanReport]:
+        session = before.continued(allowed=STANDARD_AXIOMS, steps=DEFAULT_STEPS)
+        return [check_in(session, f"text {number}", without_imports(text)) for number, text in enumerate(texts)]
+
+    return run_deep(check)
 
 
 def without_imports(text: str) -> str:
@@ -35,20 +59,11 @@ def without_imports(text: str) -> str:
     return "\n".join(line for line in text.splitlines() if not line.startswith("import "))
 
 
-def package_of(folder: Path, machine: str, theorems: str, text: str, source: str, last: str) -> PackageReport:
-    """A package of one machine and its theorems up to the last that matters, with the specification beside it."""
-    (folder / "Certify" / "Machines").mkdir(parents=True)
-    (folder / source).parent.mkdir(parents=True)
-    (folder / source).write_text(text)
-    for name in LIBRARY:
-        shutil.copy(LEAN / "Certify" / f"{name}.lean", folder / "Certify" / f"{name}.lean")
+def proofs_until(theorems: str, machine: str, last: str) -> str:
+    """A file of theorems up to the last that matters."""
     proofs = (LEAN / "Certify" / f"{theorems}.lean").read_text()
     end = proofs.index("\n\n", proofs.index(f"theorem {last} "))
-    (folder / "Certify" / f"{theorems}.lean").write_text(f"{proofs[:end]}\n\nend Certify.{machine}\n")
-    (folder / "Certify" / "Machines" / f"{machine}.lean").write_text(fresh(source, folder))
-    (folder / "lakefile.toml").write_text('name = "p"\n\n[[lean_lib]]\nname = "P"\n')
-    (folder / "P.lean").write_text(f"import Certify.{theorems}\n")
-    return check_package(folder, name="p")
+    return f"{proofs[:end]}\n\nend Certify.{machine}\n"
 
 
 @pytest.mark.parametrize("source", SHIPPED)
@@ -101,15 +116,27 @@ CHANGES = [
     ("machine", "theorems", "spec", "old", "new", "broken"), CHANGES, ids=lambda x: x[-24:].strip()
 )
 def test_a_changed_specification_breaks_the_proofs(
-    tmp_path: Path, machine: str, theorems: str, spec: str, old: str, new: str, broken: str
+    machine: str, theorems: str, spec: str, old: str, new: str, broken: str
 ) -> None:
     """A seeded bug in a specification, emitted again, leaves the theorem that speaks of it without a proof."""
     text = (SPECS / "patterns" / f"{spec}.ct").read_text()
     assert text.count(old) >= 1
-    report = package_of(tmp_path, machine, theorems, text.replace(old, new), f"patterns/{spec}.ct", broken)
-    refused = {entry.name for r in report.reports for entry in r.entries if isinstance(entry.verdict, Rejected)}
+    changed = emit(load_text(text.replace(old, new), f"{spec}.ct"), f"patterns/{spec}.ct")
+    reports = check_over_library(changed, proofs_until(theorems, machine, broken))
+    refused = {entry.name for report in reports for entry in report.entries if isinstance(entry.verdict, Rejected)}
     assert f"Certify.{machine}.{broken}" in refused
-    assert report.diagnostics == ()
+    assert reports[0].verdict == Accepted()
+
+
+def test_a_changed_machine_written_again_is_no_stale_one(tmp_path: Path) -> None:
+    """A machine that was emitted again from a changed specification is in order as a file: only proofs can object."""
+    (tmp_path / "Certify" / "Machines").mkdir(parents=True)
+    (tmp_path / "patterns").mkdir()
+    text = (SPECS / "patterns" / "retry.ct").read_text()
+    (tmp_path / "patterns" / "retry.ct").write_text(text.replace("tries[c] := tries[c] + 1", "tries[c] := 0"))
+    written = fresh("patterns/retry.ct", tmp_path)
+    assert written != (LEAN / FOLDER / "Retry.lean").read_text()
+    assert stale(written, "Certify/Machines/Retry.lean", tmp_path) is None
 
 
 def test_a_stale_machine_is_reported(tmp_path: Path) -> None:
@@ -252,8 +279,7 @@ def trace_of(specification: Specification, seed: int, steps: int) -> Trace:
 def test_emitted_machines_run_as_the_interpreter_does(source: str) -> None:
     """On random traces the emitted machine allows the same events and reaches the same states as the interpreter."""
     specification = load(SPECS / source)
-    texts = [*library(), ("machine", without_imports(emit(specification, source)))]
-    reports = check_texts([*texts, ("replay", replayed(specification, trace_of(specification, 3, 12)))])
+    reports = check_over_library(emit(specification, source), replayed(specification, trace_of(specification, 3, 12)))
     assert [verdict_name(report.verdict) for report in reports] == ["accepted"] * len(reports), reports[-1]
     assert len(reports[-1].entries) > 40
 
@@ -264,8 +290,9 @@ def test_a_wrong_replay_is_refused() -> None:
     text = replayed(specification, trace_of(specification, 3, 6))
     wrong = text.replace(".free = (Int.ofNat ", ".free = (Int.ofNat 1", 1)
     assert wrong != text
-    texts = [*library(), ("machine", without_imports(emit(specification, "patterns/bulkhead.ct"))), ("replay", wrong)]
-    assert isinstance(check_texts(texts)[-1].verdict, Rejected)
+    machine, replay = check_over_library(emit(specification, "patterns/bulkhead.ct"), wrong)
+    assert machine.verdict == Accepted()
+    assert isinstance(replay.verdict, Rejected)
 
 
 # --- the border -------------------------------------------------------------------------------------------------------
@@ -297,7 +324,7 @@ def test_other_machines_are_emitted_and_accepted() -> None:
     text = text.replace("limit >= -2", "limit >= 0 - 2").replace("div -2", "div 2")
     specification = load_text(text.replace("[i in Int : i mod 2 == 0]", "all false"), "small.ct")
     emitted = emit(specification, "small.ct")
-    reports = check_texts([*library(), ("machine", without_imports(emitted))])
+    reports = check_over_library(emitted)
     assert reports[-1].verdict == Accepted(), reports[-1]
     assert "Colour.open_" in emitted
 
@@ -306,7 +333,7 @@ def test_names_that_lean_takes_are_told_apart() -> None:
     """A specification may call its parts as Lean or the emitted file does; two that would become one are refused."""
     text = "machine Odd\nvar next : Int = 0\ndefine run : Int = next + 1\naction open when run > 0 { next := run }\n"
     emitted = emit(load_text(text, "odd.ct"), "odd.ct")
-    reports = check_texts([*library(), ("machine", without_imports(emitted))])
+    reports = check_over_library(emitted)
     assert reports[-1].verdict == Accepted(), reports[-1]
     twice = f"{text}define run_ : Int = 2\n"
     with pytest.raises(RequestError, match="run_"):

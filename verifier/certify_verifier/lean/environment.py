@@ -135,19 +135,21 @@ class Environment:
         constants: every declaration.
         has_nat: `Nat` is declared with `zero` and `succ`, so number literals mean something.
         has_bool: `Bool` is declared with `false` and `true`.
-        fast: functions on numbers whose equations were proved to hold by computation.
+        fast: functions on numbers whose equations were proved.
+        stated: equations of functions on numbers, by function and number, that accepted theorems state.
     """
 
     constants: dict[Name, Constant] = field(default_factory=dict)
     has_nat: bool = False
     has_bool: bool = False
     fast: set[Name] = field(default_factory=set)
+    stated: set[tuple[Name, int]] = field(default_factory=set)
     _instances: dict[Const, Expr] = field(default_factory=dict)
     _values: dict[Const, Expr] = field(default_factory=dict)
 
     def copy(self) -> Environment:
         """An environment that may grow without changing this one."""
-        return Environment(dict(self.constants), self.has_nat, self.has_bool, set(self.fast))
+        return Environment(dict(self.constants), self.has_nat, self.has_bool, set(self.fast), set(self.stated))
 
     def add(self, constant: Constant) -> None:
         """Enter a checked declaration.

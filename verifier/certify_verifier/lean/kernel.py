@@ -14,10 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from certify_verifier.lean import exprs as ex
-from certify_verifier.lean import levels, literals, nested, quotient, rules
+from certify_verifier.lean import fast, levels, literals, nested, quotient, rules
 from certify_verifier.lean.environment import (
     Axiom,
     Constant,
@@ -38,9 +37,6 @@ from certify_verifier.lean.names import Name
 from certify_verifier.lean.reduce import Budget
 from certify_verifier.lean.show import show
 from certify_verifier.lean.terms import same, substitute_levels, subterms
-
-FAST_EQUATION_STEPS: Final = 20_000
-"""Steps spent on proving the equations of a function on numbers before it is left to unfolding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +82,7 @@ def declare(constant: Constant, environment: Environment, budget: Budget) -> Eff
     else:
         assert isinstance(constant, Axiom), "inductive types, constructors and recursors are declared as a group"
     environment.add(constant)
-    if literals.may_be_fast(constant, environment) and isinstance(constant, Definition):
-        _try_fast(constant, environment)
+    fast.consider(constant, environment)
     return Effort(budget.taken - before, checker.comparisons)
 
 
@@ -273,19 +268,3 @@ def _note_literal_types(environment: Environment, name: Name) -> None:
         environment.has_nat = same(shape[0][1], own) and same(shape[1][1], ex.pi("n", own, own))
     if name == "Bool" and [c for c, _ in shape] == ["Bool.false", "Bool.true"]:
         environment.has_bool = all(same(type_, own) for _, type_ in shape)
-
-
-def _try_fast(constant: Definition, environment: Environment) -> None:
-    """Let a function on numbers compute on literals, if its equations hold by computation."""
-    operation = literals.OPERATIONS[constant.name]
-    if not same(constant.type, literals.operation_type(operation)):
-        return
-    checker = Checker(environment, Budget(FAST_EQUATION_STEPS))
-    x = checker.fresh("x", literals.nat_type())
-    y = checker.fresh("y", literals.nat_type())
-    try:
-        holds = all(checker.equal(left, right) for left, right in literals.equations(constant.name, x, y))
-    except (Exhausted, Refused):
-        return
-    if holds:
-        environment.fast.add(constant.name)

@@ -5,8 +5,8 @@ Rules this module keeps:
 - a literal `n` is `Nat.zero` or `Nat.succ` of the literal below it;
 - a string literal is the list of its characters under `String.mk` where that is the constructor of `String` (older
   releases), under `String.ofList` otherwise (newer ones); which of them never changes once `String` is declared;
-- a function computes on literals directly only after `equations` of it were proved by computation with free
-  variables; the equations determine it on all numbers, so the fast answer is the slow one;
+- a function computes on literals directly only after `equations` of it were proved (`certify_verifier.lean.fast`); the
+  equations determine it on all numbers, so the fast answer is the right one;
 - a result beyond `MAX_BITS` ends the check undecided.
 """
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import gcd
 from typing import Final
 
 from certify_verifier.lean import exprs as ex
@@ -21,7 +22,7 @@ from certify_verifier.lean import rules
 from certify_verifier.lean.environment import Constant, Constructor, Environment, Inductive
 from certify_verifier.lean.errors import Exhausted, Refused
 from certify_verifier.lean.exprs import App, Const, Expr, NatLit, StrLit
-from certify_verifier.lean.levels import ZERO
+from certify_verifier.lean.levels import ONE, ZERO
 from certify_verifier.lean.names import Name
 
 MAX_BITS: Final = 1 << 22
@@ -157,8 +158,16 @@ OPERATIONS: Final[dict[Name, Operation]] = {
     "Nat.beq": Operation(2, lambda x, y: bool_value(x == y), gives_bool=True),
     "Nat.ble": Operation(2, lambda x, y: bool_value(x <= y), gives_bool=True),
     "Nat.shiftLeft": Operation(2, _shift_left, ("Nat.mul",)),
+    "Nat.div": Operation(2, lambda x, y: ex.nat(x // y if y else 0), ("Nat.mod", "Nat.beq")),
+    "Nat.mod": Operation(2, lambda x, y: ex.nat(x % y if y else x), ("Nat.beq",)),
+    "Nat.gcd": Operation(2, lambda x, y: ex.nat(gcd(x, y)), ("Nat.mod",)),
+    "Nat.log2": Operation(1, lambda x: ex.nat(max(x.bit_length() - 1, 0)), ("Nat.div",)),
+    "Nat.shiftRight": Operation(2, lambda x, y: ex.nat(x >> y), ("Nat.div",)),
+    "Nat.land": Operation(2, lambda x, y: ex.nat(x & y), ("Nat.add", "Nat.mul", "Nat.div", "Nat.mod")),
+    "Nat.lor": Operation(2, lambda x, y: ex.nat(x | y), ("Nat.add", "Nat.sub", "Nat.mul", "Nat.div", "Nat.mod")),
+    "Nat.xor": Operation(2, lambda x, y: ex.nat(x ^ y), ("Nat.add", "Nat.mul", "Nat.div", "Nat.mod")),
 }
-"""Functions whose equations hold by computation in every release that this checker reads."""
+"""The functions that compute on literals once their equations are proved."""
 
 
 def equations(name: Name, x: Expr, y: Expr) -> Sequence[tuple[Expr, Expr]]:
@@ -172,7 +181,25 @@ def equations(name: Name, x: Expr, y: Expr) -> Sequence[tuple[Expr, Expr]]:
 
     zero = ex.const(_ZERO_NAME)
     one = s(zero)
+    two = s(one)
     true, false = bool_value(True), bool_value(False)
+    rest = call("Nat.mod", x, y)
+    low, low_ = call("Nat.mod", s(x), two), call("Nat.mod", s(y), two)
+
+    def at_turn(yes: Expr, no: Expr) -> Expr:
+        """One or the other, as counting one further fills the divisor or not."""
+        motive = ex.lam("_", ex.const("Bool"), nat_type())
+        filled = call("Nat.beq", s(rest), y)
+        return ex.apply(ex.const("Bool.rec", [ONE]), [motive, no, yes, filled])
+
+    def half(e: Expr) -> Expr:
+        return call("Nat.div", e, two)
+
+    def by_bits(last: Expr) -> tuple[Expr, Expr]:
+        """The function of two positive numbers from their halves and the lowest bit of the result."""
+        halves = call("Nat.mul", two, call(name, half(s(x)), half(s(y))))
+        return call(name, s(x), s(y)), call("Nat.add", halves, last)
+
     table: dict[Name, list[tuple[Expr, Expr]]] = {
         "Nat.pred": [(call(name, zero), zero), (call(name, s(x)), x)],
         "Nat.add": [(call(name, x, zero), x), (call(name, x, s(y)), s(call(name, x, y)))],
@@ -194,6 +221,26 @@ def equations(name: Name, x: Expr, y: Expr) -> Sequence[tuple[Expr, Expr]]:
         "Nat.shiftLeft": [
             (call(name, x, zero), x),
             (call(name, x, s(y)), call(name, call("Nat.mul", s(one), x), y)),
+        ],
+        "Nat.mod": [(call(name, zero, y), zero), (call(name, s(x), y), at_turn(zero, s(rest)))],
+        "Nat.div": [(call(name, zero, y), zero), (call(name, s(x), y), at_turn(s(call(name, x, y)), call(name, x, y)))],
+        "Nat.gcd": [(call(name, zero, y), y), (call(name, s(x), y), call(name, call("Nat.mod", y, s(x)), s(x)))],
+        "Nat.log2": [
+            (call(name, zero), zero),
+            (call(name, one), zero),
+            (call(name, s(s(x))), s(call(name, half(s(s(x)))))),
+        ],
+        "Nat.shiftRight": [(call(name, x, zero), x), (call(name, x, s(y)), half(call(name, x, y)))],
+        "Nat.land": [(call(name, zero, y), zero), (call(name, x, zero), zero), by_bits(call("Nat.mul", low, low_))],
+        "Nat.lor": [
+            (call(name, zero, y), y),
+            (call(name, x, zero), x),
+            by_bits(call("Nat.sub", call("Nat.add", low, low_), call("Nat.mul", low, low_))),
+        ],
+        "Nat.xor": [
+            (call(name, zero, y), y),
+            (call(name, x, zero), x),
+            by_bits(call("Nat.mod", call("Nat.add", low, low_), two)),
         ],
     }
     return table[name]

@@ -17,7 +17,7 @@ from contextlib import nullcontext
 from typing import Final, TypeVar
 
 from certify_spec.diagnostics import Diagnostic, Place, Rule
-from certify_verifier.lean import axioms, rules
+from certify_verifier.lean import axioms, fast, rules
 from certify_verifier.lean import exprs as ex
 from certify_verifier.lean.environment import (
     Axiom,
@@ -127,6 +127,10 @@ class Session:
             if name in self.environment.constants:
                 return name
             self.environment.add(constant)
+        for constant in constants_.values():
+            fast.consider(constant, self.environment)
+            if isinstance(constant, Theorem) and not rests_on.get(constant.name, True):
+                fast.note(constant, self.environment)
         self._rests_on |= rests_on
         self._failed |= failed
         return ""
@@ -143,6 +147,8 @@ class Session:
             verdict = self._declare(item, budget)
             found = self._axioms_of(item, terms)
             self._check_axioms(item, found)
+            if isinstance(item, Theorem) and not found:
+                fast.note(item, self.environment)
         except Refused as refused:
             verdict = Rejected(Diagnostic(refused.rule, refused.message, place, fix=refused.rule.advice))
         except Exhausted as exhausted:

@@ -117,7 +117,7 @@ def _check(session: Session, sources: Sequence[tuple[str, str]]) -> list[LeanRep
 def imports_of(text: str) -> Iterator[tuple[Name, Spot]]:
     """The imports that a text starts with, each with its place; a text that is no Lean is left to its check."""
     try:
-        parser = Parser(text)
+        parser = Parser(text, header=True)
         while parser.sees("import"):
             command = parser.command()
             if isinstance(command, s.Scoping):

@@ -10,6 +10,7 @@ Rules this module keeps (the Lean 4 reference, "Lexical Structure"):
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
@@ -66,6 +67,8 @@ SYMBOLS: Final = sorted(
     reverse=True,
 )  # fmt: skip
 
+_SYMBOL: Final = re.compile("|".join(map(re.escape, SYMBOLS)))
+
 MAX_DIGITS: Final = 4000
 """The longest number read, in decimal digits."""
 
@@ -95,12 +98,15 @@ class _Lexer:
     def spot(self) -> Spot:
         return Spot(self.line, self.at - self.line_start + 1)
 
-    def run(self) -> list[Token]:
+    def run(self, *, header: bool = False) -> list[Token]:
         while True:
             self._skip_space()
             if self.at >= len(self.source):
                 break
             self._token()
+            last = self.tokens[-1]
+            if header and last.first and last.spot.column == 1 and last.text != "import":
+                break
         self.tokens.append(Token(Kind.END, "", self.spot(), True, False))
         return self.tokens
 
@@ -171,11 +177,11 @@ class _Lexer:
             self._advance(1)
             self._put(Kind.KEYWORD, "#" + self._read_name(), spot, touching)
         else:
-            symbol = next((s for s in SYMBOLS if self.source.startswith(s, self.at)), None)
+            symbol = _SYMBOL.match(self.source, self.at)
             spot = self.spot()
             if symbol is None:
                 raise Wrong(rules.BAD_TOKEN, f"the character `{char}` has no meaning here", spot)
-            self._put(Kind.SYMBOL, self._advance(len(symbol)), spot, touching)
+            self._put(Kind.SYMBOL, self._advance(len(symbol.group())), spot, touching)
 
     def _put(self, kind: Kind, text: str, spot: Spot, touching: bool) -> None:
         self.tokens.append(Token(kind, text, spot, self.first, touching))
@@ -264,10 +270,10 @@ class _Lexer:
         self._put(Kind.STRING, "".join(text), spot, touching)
 
 
-def tokenize(source: str) -> list[Token]:
-    """The tokens of a source text, an end token last.
+def tokenize(source: str, *, header: bool = False) -> list[Token]:
+    """The tokens of a source text, an end token last; with `header` only up to the first command after the imports.
 
     Raises:
         Wrong: a character or token is not Lean's.
     """
-    return _Lexer(source).run()
+    return _Lexer(source).run(header=header)

@@ -17,10 +17,10 @@ from certify_verifier.lean.front.lexer import Kind, Token, tokenize
 
 
 class TokenReader:
-    """A position in a list of tokens."""
+    """A position in a list of tokens; with `header` the list ends with the first command after the imports."""
 
-    def __init__(self, source: str) -> None:
-        self.tokens = tokenize(source)
+    def __init__(self, source: str, *, header: bool = False) -> None:
+        self.tokens = tokenize(source, header=header)
         self.at = 0
         self.bound = 0
 
