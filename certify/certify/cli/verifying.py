@@ -25,6 +25,7 @@ from certify.specs.kept import Results, refined
 from certify_spec import model as m
 from certify_spec.diagnostics import Diagnostic, Place, RequestError, Severity
 from certify_spec.loader import Loader
+from certify_verifier.redundancy import redundant_guards
 from certify_verifier.verify import Settings
 
 FORMATS = ("table", "md", "sarif", "junit")
@@ -46,7 +47,7 @@ class Options:
         limit: seconds of effort for each question to a solver; `PATIENCE` times as many by the clock end it.
         budget: seconds for all questions of one machine.
         keeps: whether answers are kept between runs.
-        every: whether the table has a row for everything.
+        every: whether the table has a row for everything, and guards that change nothing are noted.
         smt: the folder for SMT-LIB texts.
         as_test: the file for tests.
         html: the file for the page.
@@ -198,7 +199,11 @@ class _Subject:
 
 def _load(options: Options, output: Output) -> tuple[_Subject, ...]:
     loader = Loader()
-    results = Results(cache_folder(), _settings(options)) if options.keeps and options.smt is None else None
+    results = (
+        Results(cache_folder(), _settings(options))
+        if options.keeps and options.smt is None and not options.every
+        else None
+    )
     subjects: list[_Subject] = []
     told: dict[Diagnostic, None] = {}
     for file in find(options.paths):
@@ -317,9 +322,21 @@ class _Bench:
                 title = f"{subject.meant.name} ({number} of {len(subjects)})"
                 machines.append(self._decide(subject, subject.meant, title, ledger))
             show(output, machines[-1], every=options.every)
+            if options.every and isinstance(subject.meant, m.Specification):
+                output.diagnostics(self._redundant(subject.meant, machines[-1], ledger))
         if ledger.trouble is not None:
             output.diagnostics([_uncached(ledger.trouble)])
         return tuple(machines), tuple(_write(options, machines, output))
+
+    def _redundant(self, specification: m.Specification, verified: Verified, ledger: Ledger) -> Iterator[Diagnostic]:
+        """A note for each part of a guard that changes nothing; none unless the invariants are proved."""
+        if verified.trouble or any(each.standing is not Standing.HELD for each in verified.explained):
+            return
+        for guard in redundant_guards(specification, self._pool, ledger):
+            message = f"`{guard.text}` in the guard of `{guard.action}` changes nothing"
+            because = "the invariants and the rest of the guard imply it"
+            fix = rules.REDUNDANT.advice
+            yield Diagnostic(rules.REDUNDANT, message, guard.place, because=because, fix=fix, severity=Severity.NOTE)
 
     def _decide(self, subject: _Subject, specification: m.Specification, title: str, ledger: Ledger) -> Verified:
         settings = _settings(self._options)

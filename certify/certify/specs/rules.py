@@ -31,3 +31,8 @@ UNDECIDED = Rule(
     "VER104", "A property is neither proved nor refuted.", "Look at the reason; a `lemma` or `--limit` may help."
 )
 BOUNDED = Rule("VER105", "A property is proved up to a bound only.", "Nothing is known beyond; a `lemma` may help.")
+REDUNDANT = Rule(
+    "VER106",
+    "A part of a guard follows from the invariants and the rest of the guard: it changes nothing.",
+    "Leave it away, or keep it for the reader.",
+)
