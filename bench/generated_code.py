@@ -1,7 +1,7 @@
 """What generated code costs on the success path, beside hand-written code and a bare call, in one run.
 
-The hand-written references are what a careful author would write for one function with one argument: no lock on the
-success path, errors counted, permits given back; neither a queue nor a retry budget, which the generated code has. Each
+The hand-written references are those of `by_hand`: what a careful author would write, without a lock on the success
+path, and without a retry budget, which the generated code has. A window of outcomes needs a lock in both. Each
 number is the least of many rounds of processor time, the variants taking turns, so that a noisy neighbour disturbs all
 of them alike. `overhead` is the time beyond the bare call.
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import functools
 import gc
 import importlib
 import subprocess
@@ -21,9 +20,11 @@ import tempfile
 import threading
 import time
 import tracemalloc
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
+
+import by_hand
 
 from certify_codegen import fusion
 from certify_codegen.generate import Fused, Module, Options, Proved, fused_file, module, package
@@ -33,159 +34,6 @@ from certify_spec.loader import Loader, shipped
 LOOPS = 2_000
 Plain = Callable[[int], int]
 Async = Callable[[int], Coroutine[Any, Any, int]]
-
-
-# --- by hand ---------------------------------------------------------------------------------------------------------
-
-
-class HandBreaker:
-    """A careful breaker: closed calls take no lock, and an outcome counts only in the era of its call."""
-
-    def __init__(self) -> None:
-        self.era: int | None = 0
-        self.failures = 0
-        self.lock = threading.Lock()
-
-    def failed(self, era: int) -> None:  # noqa: D102
-        with self.lock:
-            if era == self.era:
-                self.failures += 1
-                self.era = None if self.failures >= 5 else era
-
-    def succeeded(self, era: int) -> None:  # noqa: D102
-        with self.lock:
-            if era == self.era:
-                self.failures = 0
-
-    def around(self, fn: Plain) -> Plain:  # noqa: D102
-        def guarded(x: int) -> int:
-            era = self.era
-            if era is None:
-                raise RuntimeError("open")
-            try:
-                result = fn(x)
-            except Exception:
-                self.failed(era)
-                raise
-            if self.failures:
-                self.succeeded(era)
-            return result
-
-        return guarded
-
-    def around_any(self, fn: Callable[..., Any]) -> Callable[..., Any]:  # noqa: D102
-        @functools.wraps(fn)
-        def guarded(*args: Any, **kwargs: Any) -> Any:
-            era = self.era
-            if era is None:
-                raise RuntimeError("open")
-            try:
-                result = fn(*args, **kwargs)
-            except Exception:
-                self.failed(era)
-                raise
-            if self.failures:
-                self.succeeded(era)
-            return result
-
-        return guarded
-
-    def around_async(self, fn: Async) -> Async:  # noqa: D102
-        async def guarded(x: int) -> int:
-            era = self.era
-            if era is None:
-                raise RuntimeError("open")
-            try:
-                result = await fn(x)
-            except Exception:
-                self.failed(era)
-                raise
-            if self.failures:
-                self.succeeded(era)
-            return result
-
-        return guarded
-
-    def around_any_async(self, fn: Callable[..., Awaitable[Any]]) -> Callable[..., Coroutine[Any, Any, Any]]:  # noqa: D102
-        @functools.wraps(fn)
-        async def guarded(*args: Any, **kwargs: Any) -> Any:
-            era = self.era
-            if era is None:
-                raise RuntimeError("open")
-            try:
-                result = await fn(*args, **kwargs)
-            except Exception:
-                self.failed(era)
-                raise
-            if self.failures:
-                self.succeeded(era)
-            return result
-
-        return guarded
-
-
-def hand_fused(fn: Plain) -> Plain:
-    """Retry, breaker and bulkhead by hand, in one frame."""
-    breaker, permits = HandBreaker(), [None] * 10
-    take, give = permits.pop, permits.append
-
-    def call(x: int) -> int:
-        for attempt in (1, 2, 3):
-            era = breaker.era
-            if era is None:
-                raise RuntimeError("open")
-            try:
-                take()
-            except IndexError:
-                raise RuntimeError("full") from None
-            try:
-                result = fn(x)
-            except Exception:
-                breaker.failed(era)
-                if attempt == 3:
-                    raise
-            else:
-                if breaker.failures:
-                    breaker.succeeded(era)
-                return result
-            finally:
-                give(None)
-            time.sleep(0.1)
-        raise AssertionError
-
-    return call
-
-
-def hand_fused_async(fn: Async) -> Async:
-    """The same for coroutine functions."""
-    breaker, permits = HandBreaker(), [None] * 10
-    take, give = permits.pop, permits.append
-
-    async def call(x: int) -> int:
-        for attempt in (1, 2, 3):
-            era = breaker.era
-            if era is None:
-                raise RuntimeError("open")
-            try:
-                take()
-            except IndexError:
-                raise RuntimeError("full") from None
-            try:
-                result = await fn(x)
-            except Exception:
-                breaker.failed(era)
-                if attempt == 3:
-                    raise
-            else:
-                if breaker.failures:
-                    breaker.succeeded(era)
-                return result
-            finally:
-                give(None)
-            await asyncio.sleep(0.1)
-        raise AssertionError
-
-    return call
 
 
 # --- generated -------------------------------------------------------------------------------------------------------
@@ -236,15 +84,20 @@ def plain(package: Any) -> dict[str, Plain]:
     layers = three(package)
     return {
         "bare call": backend,
-        "breaker, by hand, one argument": HandBreaker().around(backend),
+        "breaker, by hand, one argument": by_hand.Breaker(5, 30.0).of_one(backend),
         "breaker, fused, one argument": package.fused_one.fuse_one(backend, breaker=package.CircuitBreaker()),
-        "breaker, by hand, any arguments": HandBreaker().around_any(backend),
+        "breaker, by hand, any arguments": by_hand.Breaker(5, 30.0)(backend),
         "breaker, decorator": package.CircuitBreaker()(backend),
+        "count window, by hand": by_hand.WindowedBreaker(100, 50, 100, 30.0)(backend),
+        "count window, decorator": package.CountWindowBreaker(window=100, minimum=100)(backend),
+        "time window, decorator": package.TimeWindowBreaker(minimum=100)(backend),
         "retry, decorator": package.Retry(idempotent=True)(backend),
         "bulkhead, decorator": package.Bulkhead(capacity=10)(backend),
         "rate limiter, decorator": package.RateLimiter(rate=1e9, burst=1 << 30)(backend),
         "timeout, decorator": package.Timeout(10.0)(backend),
-        "three layers, by hand, fused": hand_fused(backend),
+        "three layers, by hand, fused": by_hand.fused(
+            backend, by_hand.Retry(3, 0.1, 5.0), by_hand.Breaker(5, 30.0), by_hand.Bulkhead(10)
+        ),
         "three layers, fused": package.fused_three.fuse_three(backend, **layers),
         "three layers, decorators": layers["retry"](layers["breaker"](layers["bulkhead"](backend))),
     }
@@ -254,15 +107,20 @@ def asynchronous(package: Any) -> dict[str, Async]:
     layers = three(package)
     return {
         "bare call": backend_async,
-        "breaker, by hand, one argument": HandBreaker().around_async(backend_async),
+        "breaker, by hand, one argument": by_hand.Breaker(5, 30.0).of_one(backend_async),
         "breaker, fused, one argument": package.fused_one_async.fuse_one_async(
             backend_async, breaker=package.CircuitBreaker()
         ),
-        "breaker, by hand, any arguments": HandBreaker().around_any_async(backend_async),
+        "breaker, by hand, any arguments": by_hand.Breaker(5, 30.0)(backend_async),
         "breaker, decorator": package.CircuitBreaker()(backend_async),
+        "count window, by hand": by_hand.WindowedBreaker(100, 50, 100, 30.0)(backend_async),
+        "count window, decorator": package.CountWindowBreaker(window=100, minimum=100)(backend_async),
+        "time window, decorator": package.TimeWindowBreaker(minimum=100)(backend_async),
         "retry, decorator": package.Retry(idempotent=True)(backend_async),
         "bulkhead, decorator": package.Bulkhead(capacity=10)(backend_async),
-        "three layers, by hand, fused": hand_fused_async(backend_async),
+        "three layers, by hand, fused": by_hand.fused_async(
+            backend_async, by_hand.Retry(3, 0.1, 5.0), by_hand.Breaker(5, 30.0), by_hand.AsyncBulkhead(10)
+        ),
         "three layers, fused": package.fused_three_async.fuse_three_async(backend_async, **layers),
         "three layers, decorators": layers["retry"](layers["breaker"](layers["bulkhead"](backend_async))),
     }
@@ -273,6 +131,7 @@ def asynchronous(package: Any) -> dict[str, Async]:
 RATIOS = (
     ("breaker, fused, one argument", "breaker, by hand, one argument", 1.2),
     ("breaker, decorator", "breaker, by hand, any arguments", 1.2),
+    ("count window, decorator", "count window, by hand", 1.2),
     ("three layers, fused", "three layers, by hand, fused", 1.3),
 )
 
@@ -330,6 +189,8 @@ def memory(package: Any) -> None:
     print("\nmemory of an instance, bytes")
     makers = {
         "CircuitBreaker": package.CircuitBreaker,
+        "CountWindowBreaker": package.CountWindowBreaker,
+        "TimeWindowBreaker": package.TimeWindowBreaker,
         "Retry": lambda: package.Retry(idempotent=True),
         "Bulkhead": package.Bulkhead,
         "Timeout": lambda: package.Timeout(1.0),

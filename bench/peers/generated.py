@@ -40,6 +40,19 @@ def breaker(p):
     )
 
 
+def windowed(p):
+    return resilience.CountWindowBreaker(
+        window=p.window,
+        failure_rate=p.failure_rate,
+        minimum=p.minimum_calls,
+        slow_call=1e6,  # no call of the kit is too slow: others have no such limit
+        recovery_time=p.recovery_time,
+        counts=p.failure,
+        clock=clock(p),
+        on_event=told(p),
+    )
+
+
 def bulkhead(p):
     return resilience.Bulkhead(capacity=p.capacity, queue_limit=p.queue_limit, clock=clock(p))
 

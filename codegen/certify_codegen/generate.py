@@ -9,7 +9,7 @@ Rules this module keeps:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -310,8 +310,34 @@ def _folded(line: str) -> list[str]:
     found = _BRACKETS.fullmatch(line)
     if len(line) <= WIDTH or found is None:
         return [line]
+    terms = _terms(line)
+    if len(terms) > 2:
+        return _summed(terms)
     indent, head, inside, tail = found.groups()
     return [f"{indent}{head}", f"{indent}{INDENT}{inside}", f"{indent}{tail}"]
+
+
+def _summed(terms: Sequence[str]) -> list[str]:
+    """An assignment of a sum that is too long for its line."""
+    target, _, first = terms[0].partition(" = ")
+    before = target[: len(target) - len(target.lstrip())]
+    whole = f"{before}{INDENT}{' '.join([first, *terms[1:]])}"
+    inside = [whole] if len(whole) <= WIDTH else [f"{before}{INDENT}{term}" for term in (first, *terms[1:])]
+    return [f"{target} = (", *inside, f"{before})"]
+
+
+def _terms(line: str) -> list[str]:
+    """An assignment of a sum, split before each sign that is in no bracket; as it is if it is none."""
+    if " = " not in line:
+        return [line]
+    depth, starts = 0, [0]
+    for at, letter in enumerate(line):
+        depth += (letter in "([") - (letter in ")]")
+        if depth == 0 and line[at : at + 3] in {" + ", " - "}:
+            starts.append(at + 1)
+        elif depth == 0 and line.startswith((" if ", " or ", " and ", " <= ", " < "), at):
+            return [line]
+    return [line[a:b].rstrip() for a, b in zip(starts, [*starts[1:], len(line)], strict=True)]
 
 
 def _files(folder: str, ending: str) -> list[tuple[str, str]]:

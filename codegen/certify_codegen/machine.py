@@ -140,6 +140,10 @@ class _Emitter:
     def _initial(self, variable: m.StateVariable) -> str:
         if variable.initial is None:
             raise unprintable(f"the start of `{variable.name}`, which may be several", variable.place)
+        if variable.name in self._projection.representation.rings:
+            assert isinstance(variable.type, MapType)
+            kind = self._type(variable.type.value)
+            return f"self._{variable.name}: list[{kind}] = {self._printer.emptied(variable.name, variable.initial)}"
         text = self._printer.expression(variable.initial)
         if variable.name in self._projection.representation.tokens:
             return f"self._{variable.name}: list[None] = [None] * {text}"

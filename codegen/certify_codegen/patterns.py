@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from certify_codegen.projection import Mirror, Representation
+from certify_codegen.projection import Mirror, Representation, Ring
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,22 @@ _CONVENTIONS: Final = (
         ("CircuitBreaker",),
         "GuardingPattern",
         Representation(mirror=Mirror("_pass", "mode", "closed", "era", "_obeyed")),
+    ),
+    Convention(
+        "CountWindowBreaker",
+        "count_window_breaker",
+        ("CountWindowBreaker",),
+        "GuardingPattern",
+        Representation(rings=dict.fromkeys(("failed_at", "slow_at"), Ring("window", "window_has_a_size"))),
+    ),
+    Convention(
+        "TimeWindowBreaker",
+        "time_window_breaker",
+        ("TimeWindowBreaker",),
+        "GuardingPattern",
+        Representation(
+            rings=dict.fromkeys(("calls_at", "failures_at", "slows_at"), Ring("buckets", "window_has_a_size"))
+        ),
     ),
     Convention("Retry", "retry", ("Retry",), "Pattern"),
     Convention(

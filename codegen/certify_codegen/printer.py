@@ -84,7 +84,16 @@ class _Loop:
     value: m.Expression
 
 
-_Unit = _Write | _Branch | _Loop
+@dataclass(frozen=True, slots=True)
+class _Put:
+    """A change of one place of a ring."""
+
+    variable: str
+    place: m.Expression
+    value: m.Expression
+
+
+_Unit = _Write | _Branch | _Loop | _Put
 
 
 class Printer:
@@ -99,6 +108,7 @@ class Printer:
         self._specification = projection.specification
         self._fields = {v.name for v in projection.fields}
         self._shared = {v.name for v in projection.shared}
+        self._rings = projection.representation.rings
 
     # --- expressions -------------------------------------------------------------------------------------------------
 
@@ -143,6 +153,8 @@ class Printer:
             case m.Lookup(map=m.Variable(name=name), keys=(key,)) if name in self._fields:
                 owner = self._print(key, around).within(_ATOM)
                 return _Text(around.kept.get(f"{owner}.{name}", f"{owner}.{name}"), _ATOM)
+            case m.Lookup(map=m.Variable(name=name), keys=(key,)) if name in self._rings:
+                return _Text(f"self._{name}[{self._print(key, around).text}]", _ATOM)
             case m.Case():
                 return self._case(e, around)
             case m.IsCase(value=value, case=case):
@@ -156,7 +168,11 @@ class Printer:
             case m.And():
                 return _Text(" and ".join(self._operands(e, around)), _AND)
             case m.Or(operands=operands):
-                return _Text(" or ".join(self._print(o, around).within(_NOT) for o in operands), _OR)
+                texts = [text for text in (self._print(o, around) for o in operands) if text.text != "False"]
+                certain = [text for text in texts if text.text == "True"]
+                if certain or len(texts) < 2:
+                    return (certain or texts or [_Text("False", _ATOM)])[0]
+                return _Text(" or ".join(text.within(_NOT) for text in texts), _OR)
             case m.Implies(premise=premise, conclusion=conclusion):
                 one = self._print(premise, around).within(_NOT + 1)
                 return _Text(f"not {one} or {self._print(conclusion, around).within(_AND)}", _OR)
@@ -167,15 +183,21 @@ class Printer:
             case m.Arithmetic():
                 return self._arithmetic(e, around)
             case m.If(condition=condition, then=then, otherwise=otherwise):
-                texts = (self._print(part, around).within(_OR) for part in (then, condition, otherwise))
-                return _Text("{} if {} else {}".format(*texts), _IF)
+                said = self._print(condition, around).text
+                if said in {"True", "False"}:
+                    return self._print(then if said == "True" else otherwise, around)
+                if self._print(otherwise, around).text == "True":
+                    unless = m.Not(type=BOOL, place=e.place, operand=condition)
+                    return self._print(m.Or(type=BOOL, place=e.place, operands=(unless, then)), around)
+                chosen = (self._print(part, around).within(_OR) for part in (then, condition, otherwise))
+                return _Text("{} if {} else {}".format(*chosen), _IF)
             case _:
                 raise unprintable(f"`{self._specification.source(e.place)}`", e.place)
 
     def _variable(self, name: str, around: _Around, place: Place) -> _Text:
         if name == self.projection.clock:
             return _Text("now", _ATOM)
-        if name not in self._shared:
+        if name not in self._shared or name in self._rings:
             raise unprintable(f"the whole of the map `{name}`", place)
         stored = f"self._{name}"
         if name in self.projection.representation.tokens:
@@ -239,6 +261,8 @@ class Printer:
     def _arithmetic(self, e: m.Arithmetic, around: _Around) -> _Text:
         left, right = self._print(e.left, around), self._print(e.right, around)
         match e.operator:
+            case "+" | "-" if right.text == "0":
+                return left
             case "+" | "-":
                 return _Text(f"{left.within(_SUM)} {e.operator} {right.within(_SUM + 1)}", _SUM)
             case "*":
@@ -252,6 +276,12 @@ class Printer:
                 return _Text(f"{first} if {a} <= {b} else {second}", _IF)
             case _:
                 raise unprintable(f"`{e.operator}` by what may be 0", e.place)
+
+    def emptied(self, ring: str, value: m.Expression) -> str:
+        """A ring that holds one value everywhere."""
+        if not isinstance(value, m.Everywhere):
+            raise unprintable(f"this change of the whole of `{ring}`", value.place)
+        return f"[{self._print(value.value, _Around()).text}] * self._{self._rings[ring].size}"
 
     # --- guards and transitions --------------------------------------------------------------------------------------
 
@@ -304,6 +334,11 @@ class Printer:
                     *self._units(variable, held),
                     *(_Write(variable, owner, value) for owner, value in last.items()),
                 )
+            case m.Stored(map=held, entries=entries) if variable in self._rings:
+                if len({keys for keys, _ in entries}) > 1:
+                    raise unprintable(f"a change of several places of `{variable}`", update.place)
+                (place,), value = entries[-1]
+                return (*self._units(variable, held), _Put(variable, place, value))
             case m.Tabulated(keys=((key, _),), body=body) if variable in self.projection.representation.others:
                 listed, _ = self.projection.representation.others[variable]
                 return (_Loop(variable, key, "c", listed, body),)
@@ -354,6 +389,8 @@ class Printer:
         return lines
 
     def _stored(self, place: str) -> str:
+        if place in self._rings:
+            raise unprintable(f"the old value of the whole of `{place}`", self._specification.variables[place].place)
         if "." in place:
             return place
         return f"len(self._{place})" if place in self.projection.representation.tokens else f"self._{place}"
@@ -369,6 +406,8 @@ class Printer:
         match unit:
             case _Write(variable, owner, value):
                 return [self._written_text(variable, owner, value, around)]
+            case _Put(variable, place, value):
+                return [f"self._{variable}[{self._print(place, around).text}] = {self._print(value, around).text}"]
             case _Loop(variable, key, owner, listed, value):
                 inner = _Around({**around.bound, key: _Text(key, _ATOM)}, around.kept)
                 return [
@@ -384,7 +423,10 @@ class Printer:
         if not then:
             negated = m.Not(type=BOOL, place=condition.place, operand=condition)
             return self._branch(negated, otherwise, (), around)
-        head = self._headed("if ", condition, ":", around, _DEEP)
+        if isinstance(condition, m.Invoked) and _DEEP + len(f"if {self._print(condition, around).text}:") > 2 * WIDTH:
+            head = self._in_steps(condition, around)
+        else:
+            head = self._headed("if ", condition, ":", around, _DEEP)
         lines = [*head, *(INDENT + line for line in self._statements(then, around))]
         below = self._statements(otherwise, around)
         if below and below[0].startswith("if ") and all(line.startswith((INDENT, "el", "):")) for line in below[1:]):
@@ -392,6 +434,37 @@ class Printer:
         elif below:
             lines += ["else:", *(INDENT + line for line in below)]
         return lines
+
+    def _in_steps(self, condition: m.Invoked, around: _Around) -> list[str]:
+        """`if` of a condition that is too long to be read at once: what its definitions are given has a name first."""
+        lines: list[str] = []
+        taken = {"c", "now", "self"}
+
+        def named(name: str) -> str:
+            found = next(n for n in (name, *(f"{name}_{number}" for number in range(2, 99))) if n not in taken)
+            taken.add(found)
+            return found
+
+        def inside(call: m.Invoked, around: _Around) -> tuple[m.Expression, _Around]:
+            definition = self._specification.definitions[call.definition]
+            bound: dict[str, _Text] = {}
+            for (parameter, _), argument in zip(definition.parameters, call.arguments, strict=True):
+                text = self._print(argument, around)
+                if text.level < _ATOM:
+                    name = named(parameter)
+                    lines.append(f"{name} = {text.text}")
+                    text = _Text(name, _ATOM)
+                bound[parameter] = text
+            return definition.body, _Around(bound, around.kept)
+
+        body, within = inside(condition, around)
+        if isinstance(body, m.If) and isinstance(body.then, m.Invoked):
+            then, deeper = inside(body.then, within)
+            name = named(body.then.definition)
+            lines += self._headed(f"{name} = ", then, "", deeper, _DEEP)
+            local = m.Local(type=BOOL, place=body.place, name=name)
+            body = m.If(type=BOOL, place=body.place, condition=body.condition, then=local, otherwise=body.otherwise)
+        return [*lines, *self._headed("if ", body, ":", within, _DEEP)]
 
     def _written_text(self, variable: str, owner: str, value: m.Expression, around: _Around) -> str:
         if variable in self.projection.representation.tokens:
@@ -406,6 +479,8 @@ class Printer:
                     return f"self._{variable}.append(None)"
                 case _:
                     raise unprintable(f"this change of the tokens `{variable}`", value.place)
+        if variable in self._rings:
+            return f"self._{variable} = {self.emptied(variable, value)}"
         target = f"{owner}.{variable}" if owner else f"self._{variable}"
         return f"{target} = {self._print(value, around).text}"
 
@@ -413,6 +488,8 @@ class Printer:
 
     def _written(self, unit: _Unit) -> frozenset[str]:
         match unit:
+            case _Put(variable, _, _):
+                return frozenset((variable,))
             case _Write(variable, owner, _):
                 return frozenset((f"{owner}.{variable}" if owner else variable,))
             case _Loop(variable, key, _, _, _):
@@ -424,6 +501,8 @@ class Printer:
         match unit:
             case _Write(_, _, value) | _Loop(_, _, _, _, value):
                 return self._names(value)
+            case _Put(_, place, value):
+                return self._names(place) | self._names(value)
             case _Branch(condition, then, otherwise):
                 inside = (name for part in (*then, *otherwise) for name in self._read(part))
                 return self._names(condition) | frozenset(inside)
@@ -434,7 +513,7 @@ class Printer:
         while waiting:
             e, bound = waiting.pop()
             match e:
-                case m.Lookup(map=m.Variable(name=name), keys=(m.Local(name=owner),)):
+                case m.Lookup(map=m.Variable(name=name), keys=(m.Local(name=owner),)) if name in self._fields:
                     found.add(f"{bound.get(owner, owner)}.{name}")
                 case m.Variable(name=name):
                     found.add(name)

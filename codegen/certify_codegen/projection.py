@@ -5,7 +5,8 @@ Rules this module keeps:
 - ghosts are erased, and it is shown that nothing real reads them: no guard, and no update of a real variable;
 - a map over the machine's one sort becomes a field of an object for each element of the sort: `stage[c]` is `c.stage`;
 - the clock becomes an argument of the transitions that read it;
-- what a shared variable is stored as may differ (a number as a list of tokens), and only here is said how.
+- what a shared variable is stored as may differ (a number as a list of tokens, a map as a list), and only here is said
+  how.
 """
 
 from __future__ import annotations
@@ -42,6 +43,19 @@ class Mirror:
 
 
 @dataclass(frozen=True, slots=True)
+class Ring:
+    """A map from numbers that is stored as a list, of which only the places from 0 on are ever used.
+
+    Attributes:
+        size: the parameter that says how many places there are.
+        within: the invariant that says that what the machine uses is among them.
+    """
+
+    size: str
+    within: str
+
+
+@dataclass(frozen=True, slots=True)
 class Representation:
     """How the state of a machine is stored.
 
@@ -51,6 +65,7 @@ class Representation:
         others: by variable, the field that lists the elements that a tabulated update may change, and the definition
             of who is on it: `c` has each `d` on its list for which it holds, and may have more.
         mirror: a mirror, if there is one.
+        rings: maps from numbers that are stored as lists.
         unused: actions that the calling convention does not need.
     """
 
@@ -58,6 +73,7 @@ class Representation:
     granted: Mapping[str, str] = field(default_factory=dict)
     others: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     mirror: Mirror | None = None
+    rings: Mapping[str, Ring] = field(default_factory=dict)
     unused: frozenset[str] = frozenset()
 
 

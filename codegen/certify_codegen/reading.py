@@ -42,7 +42,15 @@ class _Nothing:
     """`None`."""
 
 
-_Value = Symbolic | Maybe | _Nothing
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A new list of as many entries as a parameter says, all alike."""
+
+    filling: Term
+    size: str
+
+
+_Value = Symbolic | Maybe | Filled | _Nothing
 
 LISTED: Final = "listed"
 
@@ -84,6 +92,9 @@ class Reader:
         self._parameters = {p.name: p for p in projection.parameters}
         self._shared = {v.name for v in projection.shared}
         self._fields = {v.name for v in projection.fields}
+        self._rings = projection.representation.rings
+        self.places: dict[tuple[str, Term], None] = {}
+        """What was taken for a place of a ring so far: the ring, and where."""
         self._constants = self._read_constants(tree)
 
     def _read_constants(self, tree: ast.Module) -> dict[str, Term]:
@@ -171,14 +182,48 @@ class Reader:
                     return encoder.choice(t.equal(keys[0], element), stored, before.at(keys))
 
                 return replace(store, fields={**store.fields, variable: SymbolicMap(at)})
+            case ast.Subscript(value=ast.Attribute(value=ast.Name(id="self"), attr=attribute), slice=where):
+                name = self._ring(attribute, target)
+                held = store.shared[name]
+                kind = self._variables[name].type
+                assert isinstance(held, SymbolicMap)
+                assert isinstance(kind, MapType)
+                put, place = self._as(kind.value, value, target), self._place(name, where, store)
+
+                def kept(keys: tuple[Term, ...]) -> Symbolic:
+                    return self._encoder.choice(t.equal(keys[0], place), put, held.at(keys))
+
+                return replace(store, shared={**store.shared, name: SymbolicMap(kept)})
             case _:
                 raise UnreadableError(f"a target such as `{ast.unparse(target)}`", target)
+
+    def _ring(self, attribute: str, node: ast.expr) -> str:
+        """The ring of a field's name."""
+        name = attribute.removeprefix("_")
+        if not attribute.startswith("_") or name not in self._rings:
+            raise UnreadableError(f"a list `{attribute}` that the machine does not have", node)
+        return name
+
+    def _place(self, ring: str, where: ast.expr, store: Store) -> Term:
+        """A place of a ring; that it is there is to be shown of all `places`."""
+        place = self.term(where, store)
+        if place.sort != t.INT:
+            raise UnreadableError(f"`{ast.unparse(where)}` as a place", where)
+        self.places[ring, place] = None
+        return place
 
     def _machine_assigned(self, attribute: str, value: _Value, store: Store, node: ast.expr) -> Store:
         mirror = self._projection.representation.mirror
         if mirror is not None and attribute == mirror.name:
             return replace(store, mirror=_as_maybe(value, node))
         name = attribute.removeprefix("_")
+        if attribute.startswith("_") and name in self._rings:
+            kind = self._variables[name].type
+            assert isinstance(kind, MapType)
+            if not isinstance(value, Filled) or value.size != self._rings[name].size:
+                raise UnreadableError(f"a ring `{attribute}` that is given something else than its places", node)
+            filling = self._as(kind.value, value.filling, node)
+            return replace(store, shared={**store.shared, name: SymbolicMap(lambda _: filling)})
         if attribute.startswith("_") and name in self._shared - self._projection.representation.tokens:
             return replace(store, shared={**store.shared, name: self._as(self._variables[name].type, value, node)})
         raise UnreadableError(f"a field `{attribute}` that the machine does not have", node)
@@ -266,6 +311,15 @@ class Reader:
                 if name not in self._projection.representation.tokens:
                     raise UnreadableError(f"the length of `{attribute}`", e)
                 return store.shared[name]
+            case ast.Subscript(value=ast.Attribute(value=ast.Name(id="self"), attr=attribute), slice=where):
+                name = self._ring(attribute, e)
+                held = store.shared[name]
+                assert isinstance(held, SymbolicMap)
+                return held.at((self._place(name, where, store),))
+            case ast.BinOp(
+                left=ast.List(elts=[filling]), op=ast.Mult(), right=ast.Attribute(value=ast.Name(id="self"), attr=size)
+            ) if size.removeprefix("_") in self._parameters:
+                return Filled(self.term(filling, store), size.removeprefix("_"))
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 return t.not_(self.term(operand, store))
             case ast.UnaryOp(op=ast.USub(), operand=operand):
@@ -298,7 +352,7 @@ class Reader:
         name = attribute.removeprefix("_")
         if name in self._parameters:
             return self._encoder.unknown(self._parameters[name].result, f"p.{name}")
-        if name in self._shared - self._projection.representation.tokens:
+        if name in self._shared - self._projection.representation.tokens - self._rings.keys():
             return store.shared[name]
         raise UnreadableError(f"the field `{attribute}`", node)
 

@@ -177,6 +177,26 @@ class _Comparison:
             yield self._guard(action)
             if self._projection.updates(action):
                 yield self._transition(action)
+        if self._projection.representation.rings:
+            yield self._places()
+
+    def _places(self) -> Equality:
+        """That each place of a ring that is used is there: a list has no others, and counts backwards from 0."""
+        state = self._encoder.state("s.")
+        rings = self._projection.representation.rings
+        kept = {ring.within for ring in rings.values()}
+        known = [f for f in self._specification.formulas if f.kind is m.Kind.ASSUME or f.name in kept]
+        given = [self._encoder.formula(each.formula, Surroundings(state)) for each in known]
+        there: list[Term] = []
+        for ring, place in self._reader.places:
+            parameter = self._specification.functions[rings[ring].size]
+            size = self._encoder.unknown(parameter.result, f"p.{parameter.name}")
+            assert isinstance(size, Term)
+            there += [t.at_most(t.number(0), place), t.less(place, size)]
+        text = t.script([*given, t.not_(t.and_(*there))], self._encoder.enumerations)
+        return Equality(
+            f"{self._specification.name}: each place of a ring is there", self._specification.place, {}, text
+        )
 
     def _require_no_strangers(self) -> None:
         """That the machine has exactly the methods of its actions, and nobody else writes its fields."""
@@ -236,7 +256,7 @@ class _Comparison:
             state[variable.name] = self._encoder.value(variable.initial, Surroundings())
             if variable.name not in store.shared:
                 raise UnreadableError(f"no start of `{variable.name}`", method)
-            sides.append((f"`{variable.name}`", store.shared[variable.name], state[variable.name]))
+            sides.append(self._sides(variable, store.shared, state))
         sides += self._mirror_sides(store, state, at_start=True)
         return self._equality("the start", self._specification.place, sides, [])
 
@@ -319,14 +339,22 @@ class _Comparison:
         for name, update in self._projection.updates(action).items():
             wanted[name] = self._encoder.value(update, around)
         key = t.apply("a.any", (), self._sort())
-        sides: list[tuple[str, Symbolic, Symbolic]] = [
-            (f"`{v.name}`", after.shared[v.name], wanted[v.name]) for v in self._projection.shared
-        ]
+        sides = [self._sides(v, after.shared, wanted) for v in self._projection.shared]
         for variable in self._projection.fields:
             held = _as_map(wanted[variable.name])
             sides.append((f"`{variable.name}`", after.fields[variable.name].at((key,)), held.at((key,))))
         sides += self._mirror_sides(after, wanted)
         return self._equality(f"what `{action.name}` changes", action.place, sides, self._listed(state, bound, key))
+
+    def _sides(
+        self, variable: m.StateVariable, ours: Mapping[str, Symbolic], wanted: Mapping[str, Symbolic]
+    ) -> tuple[str, Symbolic, Symbolic]:
+        """What a variable holds here and there: a ring, at any place."""
+        a, b = ours[variable.name], wanted[variable.name]
+        if variable.name in self._projection.representation.rings:
+            place = t.apply("a.place", (), t.INT)
+            a, b = _as_map(a).at((place,)), _as_map(b).at((place,))
+        return f"`{variable.name}`", a, b
 
     def _listed(self, state: Mapping[str, Symbolic], bound: Mapping[str, Symbolic], key: Term) -> list[Term]:
         """That everybody is on the lists on which the representation wants them."""

@@ -96,6 +96,11 @@ def assert_same(
     for variable in projection.shared:
         held = getattr(machine, f"_{variable.name}")
         held = len(held) if variable.name in projection.representation.tokens else held
+        if variable.name in projection.representation.rings:
+            ring = twin.state[variable.name]
+            assert isinstance(ring, Table)
+            assert held == [ring[place,] for place in range(len(held))], variable.name
+            continue
         assert held == python_value(twin.state[variable.name], module, calls), variable.name
     for variable in projection.fields:
         table = twin.state[variable.name]
@@ -107,6 +112,14 @@ def assert_same(
 PARAMETERS = {
     "circuit_breaker": {
         "failure_threshold": 2, "permitted_probes": 2, "success_threshold": 2, "recovery_time": 3, "lease": 2,
+    },
+    "count_window_breaker": {
+        "window": 3, "minimum": 2, "failure_rate": 60, "slow_rate": 70, "slow_call": 2,
+        "permitted_probes": 2, "success_threshold": 2, "recovery_time": 3, "lease": 2,
+    },
+    "time_window_breaker": {
+        "buckets": 2, "width": 2, "minimum": 2, "failure_rate": 60, "slow_rate": 70, "slow_call": 3,
+        "permitted_probes": 2, "success_threshold": 2, "recovery_time": 3, "lease": 2,
     },
     "retry": {"attempts": 3, "base": 2, "cap": 5, "deadline": 9, "reserve": 1, "ratio": 50},
     "bulkhead": {"capacity": 2, "queue_limit": 1},
@@ -246,6 +259,95 @@ def test_breaker_as_specified(through: str, package: ModuleType) -> None:
                 call.close()
 
     run()
+
+
+@pytest.mark.parametrize("pattern", ["count_window_breaker", "time_window_breaker"])
+def test_windowed_breakers_as_specified(pattern: str, package: ModuleType) -> None:
+    """P1, P2, P3, P4, P7: the window, as people see it, is the machine's after any calls, ends and pauses."""
+    parameters = PARAMETERS[pattern]
+    durations = {"width", "slow_call", "recovery_time", "lease"}
+    kind = "CountWindowBreaker" if pattern.startswith("count") else "TimeWindowBreaker"
+
+    @SETTINGS
+    @given(
+        st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["ok", "fail", "fail", "cancel", "time"])), max_size=40)
+    )
+    def run(script: list[tuple[int, str]]) -> None:
+        twin = Twin(pattern, **parameters)
+        given_ = {name: value * NANO if name in durations else value for name, value in parameters.items()}
+        breaker = getattr(package, kind)(clock=twin.clock, **given_)
+        running: dict[int, Any] = {}
+        for number, what in script:
+            call = CALLS[number]
+            if what == "time":
+                twin.tick(1 + number)
+            elif number in running:
+                guard = running.pop(number)
+                error = {"ok": None, "fail": OSError(), "cancel": asyncio.CancelledError()}[what]
+                guard.__exit__(type(error) if error else None, error, None)
+                if what != "cancel":
+                    catch_up(twin)
+                twin.take({"ok": "succeed", "fail": "fail", "cancel": "cancel"}[what], call)
+            else:
+                way = next(a for a in ("admit", "probe", "probe_too", "reject") if twin.can(a, call))
+                twin.take(way, call)
+                guard = breaker.guard()
+                if way == "reject":
+                    with pytest.raises(package.CircuitOpen):
+                        guard.__enter__()
+                else:
+                    running[number] = guard
+                    guard.__enter__()
+            snapshot = breaker.snapshot()
+            catch_up(twin)
+            assert snapshot.state == twin.case("mode")
+            assert snapshot.calls == twin.state["filled" if pattern.startswith("count") else "calls"]
+            for name in ("era", "failures", "slows", "probes", "successes"):
+                assert getattr(snapshot, name) == twin.state[name], name
+
+    run()
+
+
+def catch_up(twin: Twin) -> None:
+    """Move the window of a machine on to the present, where it has buckets."""
+    for action in ("start_over", "move_on"):
+        while action in twin.interpreter.specification.actions and twin.can(action):
+            twin.take(action)
+
+
+@pytest.mark.parametrize("way", ["tasks", "functions"])
+def test_windowed_breakers_guard_functions(way: str, package: ModuleType) -> None:
+    """P7: a decorated function, plain or a coroutine's, opens it at the rate and not before; slow calls open it too."""
+    for kind, more in (("CountWindowBreaker", {"window": 4}), ("TimeWindowBreaker", {"buckets": 3, "width": 10.0})):
+        time = [0]
+        breaker = getattr(package, kind)(minimum=4, failure_rate=50, slow_call=5.0, clock=lambda t=time: t[0], **more)
+
+        def work(takes: int, failing: bool, time: list[int] = time) -> int:
+            time[0] += takes * 10**9
+            if failing:
+                raise OSError
+            return takes
+
+        async def task(takes: int, failing: bool, work: Any = work) -> int:
+            return int(work(takes, failing))
+
+        guarded: Any = breaker(task if way == "tasks" else work)
+        for failing in (True, False, True):
+            try:
+                asyncio.run(guarded(0, failing)) if way == "tasks" else guarded(0, failing)
+            except OSError:
+                assert failing
+        assert breaker.state == "closed"
+        assert (asyncio.run(guarded(0, False)) if way == "tasks" else guarded(0, False)) == 0
+        assert breaker.state == "open"
+        with pytest.raises(package.CircuitOpen):
+            asyncio.run(guarded(0, False)) if way == "tasks" else guarded(0, False)
+        time[0] += 31 * 10**9
+        assert (asyncio.run(guarded(1, False)) if way == "tasks" else guarded(1, False)) == 1
+        assert (breaker.state, breaker.snapshot().calls) == ("closed", 0)
+        for _ in range(4):
+            asyncio.run(guarded(5, False)) if way == "tasks" else guarded(5, False)
+        assert breaker.state == "open"
 
 
 def test_bulkhead_as_specified(package: ModuleType) -> None:

@@ -15,7 +15,9 @@ from certify_verifier.terms import symbol
 from codegen_support import generated, names
 
 BREAKER, RETRY, BULKHEAD, TIMEOUT, BUCKET = "circuit_breaker", "retry", "bulkhead", "timeout", "token_bucket"
+COUNTED, TIMED = "count_window_breaker", "time_window_breaker"
 
+NEXT = "0 if self._place + 1 == self._buckets else self._place + 1"
 MIRROR = "self._pass = self._era if self._obeyed and self._mode is _MODE_CLOSED else None"
 
 #: What is seeded; the pattern, the text before and after; what the refusal must name.
@@ -122,6 +124,40 @@ DIFFERENT = {
         BUCKET, "(now if c.due <= now else c.due) + self._interval", "c.due + self._interval", "what `admit` changes",
         "`due`",
     ),
+    "a window that is not reset": (
+        COUNTED, "                self._filled = 0\n", "", "what `succeed` changes", "`filled`",
+    ),
+    "the oldest outcome is not dropped": (
+        COUNTED, "- (\n                    1 if self._filled == self._window and self._failed_at[self._place] else 0\n",
+        "- (\n                    0\n", "what `succeed` changes", "`failures`",
+    ),
+    "an outcome that is recorded as another": (
+        COUNTED, "self._failed_at[self._place] = True", "self._failed_at[self._place] = False", "what `fail` changes",
+        "`failed_at`",
+    ),
+    "a ring that turns too early": (
+        COUNTED, "if self._place + 1 == self._window:", "if self._place + 2 == self._window:",
+        "what `succeed` changes", "`place`",
+    ),
+    "a bucket that expires a moment late": (
+        TIMED, "and self._width <= now - self._bucket\n            and now",
+        "and self._width < now - self._bucket\n            and now",
+        "when `move_on` can happen", "the guard",
+    ),
+    "a window of one bucket more": (
+        TIMED, "and now - self._bucket < self._buckets * self._width",
+        "and now - self._bucket < (self._buckets + 1) * self._width", "when `move_on` can happen", "the guard",
+    ),
+    "the oldest bucket is not dropped": (
+        TIMED, f"        self._calls = self._calls - self._calls_at[{NEXT}]\n", "", "what `move_on` changes", "`calls`",
+    ),
+    "a bucket that is not emptied": (
+        TIMED, f"        self._slows_at[{NEXT}] = 0\n", "", "what `move_on` changes", "`slows_at`",
+    ),
+    "buckets that are not reset": (
+        TIMED, "                self._failures_at = [0] * self._buckets\n", "", "what `succeed` changes",
+        "`failures_at`",
+    ),
 }  # fmt: skip
 
 #: What is seeded so that the text is no machine any more: the reading refuses it, and says why.
@@ -135,6 +171,9 @@ UNREADABLE = {
     ),
     "a field that nobody has": (
         RETRY, "self._retries = self._retries + 1", "self._retried = self._retries + 1", "a field `_retried`",
+    ),
+    "a ring of another size": (
+        COUNTED, "[False] * self._window", "[False] * self._minimum", "given something else than its places",
     ),
     "a truth that is a number": (
         BULKHEAD, "len(self._free) == 0 or", "len(self._free) or", "as a truth value",
@@ -207,6 +246,14 @@ def test_both_solvers_refute_and_the_report_says_where_and_what(solvers: Solvers
     assert "until = " in told.because
     assert told.place is not None
     assert told.place.file.endswith("circuit_breaker.ct")
+
+
+def test_a_place_beyond_the_ring_is_found(solvers: Solvers) -> None:
+    """Python counts backwards from the end where a specification does not: each place is shown to be there."""
+    for after in ("self._place + 1", "self._place - 1"):
+        candidate = seeded(TIMED, f"self._calls_at[{NEXT}] = 0", f"self._calls_at[{after}] = 0")
+        [places] = [each for each in equalities(candidate) if each.title.endswith("each place of a ring is there")]
+        assert {solvers.ask(Question(places.text, name)).status for name in ("z3", "cvc5")} == {Status.SAT}
 
 
 @pytest.mark.parametrize("bug", UNREADABLE)

@@ -2,12 +2,12 @@
 #
 #   machine:
 #   spec:       blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262
-#   templates:  blake3:429033a52f9d671863420dee4b1befb4e2a732ad7f9168b1661ce48b784fcd8c
-#   generator:  blake3:9eabaf486aef7f584e5229ae2175452f83c2745fe9b74fc6c340d35987c175ff
+#   templates:  blake3:fd87a6102ec4dd10429c0a35ba8fdff436a65f3f8327da86b7c40d67ca33e27d
+#   generator:  blake3:a6b72d9654dd982ed1a9c9c6d0c0a3647b058c72af7fb5511d7d0abc39d63ce9
 #   proof:      blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262
 #   equality:   blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262
 #   flavour:    sync+async
-#   text:       blake3:c47f2de3b74ab8cede942a1a114f01f661dd1ab20c1e474d9b754ed7ded3014c
+#   text:       blake3:0be053036dcf55c988759035b0360af09cd2ef872ab6a5d99d5831e2ba07f0ea
 
 """What the patterns of this package share: failures, events, and telling coroutine functions from others."""
 

@@ -2,12 +2,12 @@
 #
 #   machine:    TokenBucket
 #   spec:       blake3:a54962bfaf29c518f72e7fa749237c97b5f4f5848f06ddaba5ad6ed984519163
-#   templates:  blake3:429033a52f9d671863420dee4b1befb4e2a732ad7f9168b1661ce48b784fcd8c
-#   generator:  blake3:9eabaf486aef7f584e5229ae2175452f83c2745fe9b74fc6c340d35987c175ff
+#   templates:  blake3:fd87a6102ec4dd10429c0a35ba8fdff436a65f3f8327da86b7c40d67ca33e27d
+#   generator:  blake3:a6b72d9654dd982ed1a9c9c6d0c0a3647b058c72af7fb5511d7d0abc39d63ce9
 #   proof:      blake3:acabb357963bbe682aae39d44e17b93c0f53ea4f2d56d4ec41a45c37a874df64
 #   equality:   blake3:5b68698ee22bdade23b4f286defa035523232da26cd619525b70102389129a18
 #   flavour:    sync+async
-#   text:       blake3:67a1f44fde6cd7e03b44cfc8726986d0383f536ac3c9984130c1536ae24a291c
+#   text:       blake3:6c8f075e5332d11b9bee51ac2daf64c275ce4d538ca722c15285f94aba080d91
 
 """Admits calls at a steady rate with bounded bursts, each client by itself.
 
