@@ -115,7 +115,7 @@ def generated(package: Any, pattern: str, fn: Any, *, asynchronous: bool) -> dic
                 "generated, decorators": layers["retry"](layers["breaker"](layers["bulkhead"](fn))),
             }
         case "windowed":
-            return {}
+            return {"generated, decorator": package.CountWindowBreaker(window=100, minimum=100)(fn)}
         case _:
             return {"generated, decorator": layers[pattern](fn)}
 
