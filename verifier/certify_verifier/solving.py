@@ -31,7 +31,7 @@ GRACE_SECONDS: Final = 1.0
 PATIENCE: Final = 6
 """How many times the effort of a question its wall time may be: what a busy machine may take, and the hard stop."""
 
-UNITS: Final = {"z3": 500, "spacer": 500, "cvc5": 200}
+UNITS: Final = {"z3": 1_000, "spacer": 1_000, "cvc5": 400}
 """The resource units of each solver that count as one millisecond of effort; `bench/solver_effort.py` measures them."""
 
 MOST_UNITS: Final = 2**32 - 1
