@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from certify.laboratory.inside.tape import Tape
 
 CAPACITY = 16_384
@@ -33,3 +35,30 @@ def test_there_is_room_for_what_is_said_instead() -> None:
     tape.append({"text": "x" * CAPACITY}, instead={"text": "too large"})
     assert ([*tape][held:], tape.lost) == ([{"text": "too large"}], 1)
     tape.close()
+
+
+def test_a_forked_process_does_not_write_over_the_records() -> None:
+    """The seeded case: parent and child write at the same place; only the parent's records are there."""
+    tape = Tape(CAPACITY)
+    tape.append({"by": "parent"})
+    pid = os.fork()
+    if pid == 0:
+        tape.append({"by": "child", "text": "x" * 100})
+        os._exit(0)
+    os.waitpid(pid, 0)
+    tape.append({"by": "parent again"})
+    assert ([*tape], tape.lost) == ([{"by": "parent"}, {"by": "parent again"}], 0)
+    tape.close()
+
+
+def test_damage_ends_the_reading_and_is_told() -> None:
+    """A node can write into its tape: what cannot be read makes the run's record incomplete, and nothing more."""
+    for garbage in (b"\xff" * 8, b"\x83\x01", b"\x01", bytes(8)):
+        tape = Tape(CAPACITY)
+        tape.append({"number": 1})
+        start = tape._end
+        tape.append({"number": 2})
+        tape._memory[start + 4 : start + 4 + len(garbage)] = garbage
+        *_read, last = tape
+        assert (last["t"], _read) == ("trouble", [{"number": 1}])
+        tape.close()

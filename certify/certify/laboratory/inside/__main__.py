@@ -162,7 +162,7 @@ class Supervisor:
                 from certify.laboratory.inside import upstream
 
                 upstream.run(
-                    self._hello["upstreams"], self._sockets, message["faults"], tape,
+                    self._hello["upstreams"], self._sockets, message["faults"], Tape.opened(tape.descriptor),
                     lambda: int.from_bytes(self._current[:], "little"), lambda: os.close(write),
                 )  # fmt: skip
             os._exit(1)

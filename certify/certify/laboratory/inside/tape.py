@@ -43,9 +43,15 @@ class Tape:
         self._capacity = capacity
         self._end = _HEADER.size
         self._lock = threading.Lock()
+        self._owner = os.getpid()
 
     def append(self, record: dict[str, Any], *, instead: dict[str, Any] | None = None) -> None:
-        """Add a record; when there is no room, a short one `instead` of it, or it is counted as lost."""
+        """Add a record; when there is no room, a short one `instead` of it, or it is counted as lost.
+
+        A process that the writer forked has the same memory and would write over its records: it writes nothing.
+        """
+        if os.getpid() != self._owner:
+            return
         payload = cbor2.dumps(record)
         with self._lock:
             if self._write(payload, self._capacity - _KEPT):
@@ -76,7 +82,14 @@ class Tape:
             position += _LENGTH.size
             if position + length > end:
                 return
-            yield cbor2.loads(self._memory[position : position + length])
+            try:
+                record = cbor2.loads(self._memory[position : position + length])
+            except (cbor2.CBORDecodeError, ValueError, RecursionError):
+                record = None  # the memory is the node's too: whatever stands there must not end its reader
+            if not isinstance(record, dict):
+                yield {"t": "trouble", "what": "the record of the run was damaged from within"}
+                return
+            yield record
             position += length
 
     def close(self) -> None:
