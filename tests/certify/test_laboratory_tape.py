@@ -39,7 +39,7 @@ def test_there_is_room_for_what_is_said_instead() -> None:
 
 def test_a_forked_process_does_not_write_over_the_records() -> None:
     """The seeded case: parent and child write at the same place; only the parent's records are there."""
-    tape = Tape(CAPACITY)
+    tape = Tape.opened(Tape(CAPACITY).descriptor)
     tape.append({"by": "parent"})
     pid = os.fork()
     if pid == 0:

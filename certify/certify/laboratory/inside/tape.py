@@ -32,10 +32,11 @@ class Tape:
 
     @classmethod
     def opened(cls, descriptor: int) -> Tape:
-        """An empty tape that another process made."""
+        """An empty tape that another process made, for the process that writes it, and for none that this one forks."""
         tape = cls.__new__(cls)
         tape.descriptor = descriptor
         tape._map(os.fstat(descriptor).st_size)
+        os.register_at_fork(after_in_child=tape._lend)
         return tape
 
     def _map(self, capacity: int) -> None:
@@ -43,14 +44,17 @@ class Tape:
         self._capacity = capacity
         self._end = _HEADER.size
         self._lock = threading.Lock()
-        self._owner = os.getpid()
+        self._lent = False
+
+    def _lend(self) -> None:
+        self._lent = True
 
     def append(self, record: dict[str, Any], *, instead: dict[str, Any] | None = None) -> None:
         """Add a record; when there is no room, a short one `instead` of it, or it is counted as lost.
 
-        A process that the writer forked has the same memory and would write over its records: it writes nothing.
+        A process that the writer forks has the same memory and would write over its records: it writes nothing.
         """
-        if os.getpid() != self._owner:
+        if self._lent:
             return
         payload = cbor2.dumps(record)
         with self._lock:
