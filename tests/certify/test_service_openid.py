@@ -154,6 +154,21 @@ def test_a_sign_in_that_began_elsewhere(signing: Signing) -> None:
         assert (stranger.status_code, codes_of(stranger)) == (400, ["SRV001"])
 
 
+def test_the_page_to_sign_in_on_shows_the_way(signing: Signing) -> None:
+    """R-AUTH: with a provider the page links to it, after a wrong password too; without a provider it does not."""
+    signing.provider.spoil = {}
+    link = f'href="{oidc.BEGIN}"'
+    with signing.browser() as browser:
+        assert link in browser.get(f"{signing.url}/log").text
+        wrong = browser.post(f"{signing.url}/login", data={"user": "ida", "password": "wrong", "next": "/log"})
+        assert (wrong.status_code, link in wrong.text) == (401, True)
+        assert browser.get(signing.url + oidc.BEGIN).url.path == "/queue"
+        assert browser.get(f"{signing.url}{BASE}/me").json()["user"] == "ida"
+    with served(roomy(signing.folder)) as plain:
+        page = httpx.get(f"{plain}/login")
+    assert (page.status_code, oidc.BEGIN in page.text) == (200, False)
+
+
 def test_settings_that_cannot_work(signing: Signing) -> None:
     """R-AUTH: without the address that people use, or over plain http to another machine, nothing starts."""
     settings = OpenIdSettings("https://id.example", "certify", signing.folder)

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 import postgres_support
@@ -21,9 +28,22 @@ from certify.registry.registry import Registry
 from certify.registry.sql import Record
 from certify.registry.store import SCHEMA_VERSION, statements, step
 from certify.registry.verification import verify_log
+from certify.service import server as server_of
+from certify.service.desk import Desk, _Order
 from certify_spec.diagnostics import RequestError
 from registry_support import NODE, OTHER, codes, signed_decision, signed_waiver, submission, ticking, waiver
 from service_editing import edit
+from service_support import (
+    ADMIN,
+    BASE,
+    codes_of,
+    decision_body,
+    inhabit,
+    publish,
+    roomy,
+    running,
+    uvicorn_config,
+)
 
 STORES = ("sqlite", "postgres", "postgres+s3")
 AT = "2026-11-20T12:00:00.000000Z"
@@ -60,16 +80,17 @@ Make = Callable[[str], tuple[Path, Storage]]
 
 @pytest.fixture(scope="module")
 def make(
-    tmp_path_factory: pytest.TempPathFactory, server: str, bucket: Callable[[], str]
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Callable[[str], tuple[Path, Storage]]:
-    """Makes places for a registry of a kind."""
+    """Makes places for a registry of a kind; servers start when they are first needed."""
     numbers = itertools.count()
 
     def made(kind: str) -> tuple[Path, Storage]:
         number = next(numbers)
-        database = postgres_support.fresh_database(server, f"db{number}") if "postgres" in kind else ""
+        server = request.getfixturevalue("server") if "postgres" in kind else ""
+        database = postgres_support.fresh_database(server, f"db{number}") if server else ""
         folder = tmp_path_factory.mktemp("contract") / "registry"
-        return folder, Storage(database, bucket() if "s3" in kind else "")
+        return folder, Storage(database, request.getfixturevalue("bucket")() if "s3" in kind else "")
 
     return made
 
@@ -207,6 +228,72 @@ def test_no_update_is_lost_among_conflicting_edits(make: Make, kind: str) -> Non
     assert tally["acknowledged"] + tally["given up"] == 1000
     assert tally["found"] == tally["acknowledged"] > 0
     assert tally["conflicts"] > 0
+
+
+@pytest.mark.parametrize("services", [1, 2])
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_of_two_approvals_at_once_one_wins(make: Make, kind: str, services: int) -> None:
+    """R-OCC: of two approvals that wait at once, at one service or at two over one store, one wins, one is told."""
+    folder, storage = make(kind)
+    lived, handed_in = inhabit(folder, storage=storage), submission("two/at-once")
+    with contextlib.ExitStack() as stack:
+        apps = [server_of.application(roomy(folder)) for _ in range(services)]
+        urls = [stack.enter_context(listening(app, folder)) for app in apps]
+        clients = [stack.enter_context(httpx.Client(base_url=url, timeout=60)) for url in (urls[0], urls[-1])]
+        assert publish(clients[0], lived.bearer("ana"), handed_in).status_code == 201
+        held = [stack.enter_context(held_writer(app.state.service.desk)) for app in apps]
+        pool = stack.enter_context(ThreadPoolExecutor(2))
+        answers = [
+            pool.submit(client.post, f"{BASE}/decisions", json=decision_body(handed_in, key=key), headers=bearer)
+            for client, key, bearer in zip(
+                clients, (OTHER, ADMIN), (lived.bearer("bo"), lived.bearer("eve")), strict=True
+            )
+        ]
+        assert until(lambda: sum(app.state.service.desk.waiting for app in apps) == 2)
+        for go in held:
+            go.set()
+        won, lost = sorted((answer.result(60) for answer in answers), key=lambda answer: answer.status_code)
+    assert (won.status_code, lost.status_code, codes_of(lost)) == (201, 409, ["REG026"])
+    assert [lost.json()[name] for name in ("item", "expected", "actual")] == ["two/at-once@1.0.0", 1, 2]
+    with Registry.open(folder) as opened:
+        assert len(opened.show("two/at-once@1.0.0").decisions) == 1
+    assert verify_log(folder).holds
+
+
+@contextlib.contextmanager
+def listening(app: Any, folder: Path) -> Iterator[str]:
+    """The address of a service's application."""
+    with running(uvicorn_config(app, roomy(folder)), socket.create_server(("127.0.0.1", 0))) as address_:
+        yield address_
+
+
+@contextlib.contextmanager
+def held_writer(desk: Desk) -> Iterator[threading.Event]:
+    """Keep a service's writer busy outside any transaction until the event is set: what is ordered meanwhile waits."""
+    go, carry_out, loop = threading.Event(), desk._carry_out, asyncio.new_event_loop()
+    order = _Order(lambda _: None, loop, loop.create_future())
+    loop.close()
+
+    def patient(orders: Any) -> None:
+        assert go.wait(60)
+        carry_out(orders)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(desk, "_carry_out", patient)
+        desk._orders.put(order)
+        assert until(lambda: desk.waiting == 0)
+        try:
+            yield go
+        finally:
+            go.set()
+
+
+def until(holds: Callable[[], bool]) -> bool:
+    """Wait for something, for a minute at most; whether it came."""
+    ends = time.monotonic() + 60
+    while not holds() and time.monotonic() < ends:
+        time.sleep(0.002)
+    return holds()
 
 
 def test_a_registry_moves_from_store_to_store(make: Make, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from certify.service.api import set_session
 from certify.service.app import guarded
 from certify.service.errors import NOT_SIGNED_IN, Declined, bad
 from certify.service.identity import Actor
+from certify.service.oidc import BEGIN
 from certify.service.pages import forms, rendering, views
 from certify.service.service import Service
 from certify.service.web import COOKIE, client_address
@@ -178,14 +179,19 @@ async def _static(request: Request) -> Response:
 
 async def show_login(pages: Pages, request: Request, actor: Actor) -> Response:
     """The form to sign in with."""
-    wanted = {"next": forms.local(request.query_params.get("next", "")), "user": ""}
+    wanted = _wanted(pages, request.query_params.get("next", ""), "")
     return rendering.answer(rendering.render("login", pages.visitor(request, actor), page=wanted, said=None))
+
+
+def _wanted(pages: Pages, back: str, user: str) -> dict[str, str]:
+    """What the page to sign in on shows: where to go on, who tries, and the way to the provider where there is one."""
+    return {"next": forms.local(back), "user": user, "openid": BEGIN if pages.service.settings.open_id else ""}
 
 
 async def login(pages: Pages, request: Request, actor: Actor) -> Response:
     """Sign in."""
     fields = await forms.read_form(pages.service, request)
-    wanted = {"next": forms.local(fields.get("next", "")), "user": fields.get("user", "")[:64]}
+    wanted = _wanted(pages, fields.get("next", ""), fields.get("user", "")[:64])
     request.state.told = Told(actor, login=wanted)
     cookie, _ = await pages.service.sign_in(wanted["user"], fields.get("password", ""), client_address(request))
     response = RedirectResponse(wanted["next"], 303, {"Cache-Control": "no-store"})
