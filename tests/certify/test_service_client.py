@@ -14,15 +14,17 @@ import pytest
 from certify.cli.app import run
 from certify.codec import address
 from certify.evidence.keys import KeyPair, new_key
+from certify.registry.decisions import Decision
 from certify.registry.entries import Status
 from certify.registry.errors import Refused
 from certify.registry.registry import Registry
 from certify.registry.verification import verify_log
+from certify.service import downloads
 from certify.service.client import RemoteRegistry
-from certify.times import system_clock
+from certify.times import system_clock, write_seconds
 from certify_spec.diagnostics import RequestError
-from registry_support import codes, submission
-from service_support import Inhabited, inhabit, roomy, served
+from registry_support import NODE, codes, signed_decision, signed_waiver, submission, waiver
+from service_support import BASE, Inhabited, inhabit, roomy, served
 
 
 @pytest.fixture(scope="module")
@@ -194,3 +196,143 @@ def test_a_release_that_is_refused_is_refused_here(url: str, lived: Inhabited) -
     with RemoteRegistry(url, token=lived.tokens["ana"]) as remote, pytest.raises(Refused) as refused:
         remote.publish(submission("remote/failed", verdict=Failed()))
     assert codes(refused.value) == ["REG020"]
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Inhabited, str]]:
+    """A service whose log holds two releases, a decision and a waiver, and a registry that nobody else changes."""
+    lived = inhabit(tmp_path_factory.mktemp("grown") / "registry")
+    with Registry.open(lived.folder) as opened:
+        for release in ("1.0.0", "1.1.0"):
+            opened.publish(submission(release=release, code=release))
+        first = submission(release="1.0.0", code="1.0.0")
+        opened.decide(*signed_decision(Decision(NODE, "1.0.0", first.evidence, Status.APPROVED, 1, "read")))
+        opened.waive(*signed_waiver(waiver(**lasting())))
+    with served(roomy(lived.folder)) as address_:
+        yield lived, address_
+
+
+def lasting() -> dict[str, str]:
+    """Days of a waiver that holds now."""
+    now = system_clock()
+    return {name: write_seconds(now + timedelta(days=days)) for name, days in (("issued", -1), ("expires", 30))}
+
+
+def test_the_log_of_a_service_is_verified_here(
+    grown: tuple[Inhabited, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """R-LOG: `verify-log` downloads what the log speaks of, and finds what it finds in the folder; exit status 0."""
+    lived, url_ = grown
+    monkeypatch.setenv("CERTIFY_TOKEN", lived.tokens["bo"])
+    here, saved = verify_log(lived.folder), tmp_path / "checkpoint"
+    command = ["registry", "verify-log", "--registry", url_, "--json"]
+    assert run([*command, "--save", str(saved)]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert [said[name] for name in ("holds", "entries", "blobs", "root")] == [True, 4, here.blobs, here.root.hex()]
+    assert saved.read_text() == here.checkpoint
+    assert run([*command, "--checkpoint", str(saved)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        ("entry", "LOG011"),
+        ("last entry", "LOG012"),
+        ("checkpoint", "LOG010"),
+        ("blob", "LOG021"),
+        ("no blob", "LOG020"),
+        ("status", "LOG032"),
+        ("release", "LOG030"),
+        ("waiver", "LOG030"),
+    ],
+)
+def test_a_service_whose_log_does_not_hold(grown: tuple[Inhabited, str], spoil: str, code: str) -> None:
+    """R-LOG: another entry, one too few, a checkpoint, blob, release or waiver that is not the log's: found."""
+    lived, url_ = grown
+    victim = submission(release="1.0.0", code="1.0.0").evidence
+
+    class Spoiling(httpx.HTTPTransport):
+        """Changes what the service answers."""
+
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            answer = super().handle_request(request)
+            path, content = request.url.path.removeprefix("/api/v1"), answer.read()
+            if path == f"/blobs/{victim}" and "blob" in spoil:
+                if spoil == "blob":
+                    return httpx.Response(200, content=b"other")
+                return super().handle_request(
+                    httpx.Request("GET", f"{url_}{BASE}/blobs/{'0' * 64}", headers=request.headers)
+                )
+            if answer.headers.get("content-type", "").startswith("application/json"):
+                return httpx.Response(answer.status_code, json=spoilt(path, json.loads(content)))
+            return httpx.Response(answer.status_code, content=content)
+
+    def spoilt(path: str, said: dict[str, Any]) -> dict[str, Any]:
+        match spoil, path:
+            case "entry", "/log/entries":
+                said["entries"][0]["data"] = said["entries"][1]["data"]
+            case "last entry", "/log/entries":
+                said["entries"] = [each for each in said["entries"] if each["number"] < 3]
+            case "checkpoint", "/registry":
+                said["checkpoint"] = said["checkpoint"].replace("\n4\n", "\n3\n")
+            case "status", "/releases":
+                said["releases"][-1]["status"] = "rejected"
+            case "release", "/releases":
+                said["releases"].pop()
+            case "waiver", "/waivers":
+                said["waivers"].clear()
+        return said
+
+    with RemoteRegistry(url_, token=lived.tokens["bo"], transport=Spoiling()) as remote:
+        report = downloads.verify(remote)
+    assert code in codes(report)
+    assert not report.holds
+
+
+def test_a_service_with_another_key_or_an_older_log(
+    grown: tuple[Inhabited, str], url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """R-LOG: what is known from elsewhere counts (1); a malformed key or no token is a wrong request (2)."""
+    lived, url_ = grown
+    monkeypatch.setenv("CERTIFY_TOKEN", lived.tokens["bo"])
+    command, other = ["registry", "verify-log", "--registry", url_], tmp_path / "other"
+    with RemoteRegistry(url, token="") as remote, pytest.raises(RequestError):
+        remote.itself()
+    with Registry.create(tmp_path / "elsewhere") as opened:
+        opened.publish(submission())
+        other.write_text(opened.checkpoint() or "")
+        assert run([*command, "--verifier", str(opened.verifier)]) == 1
+    assert run([*command, "--checkpoint", str(other)]) == 1
+    assert run([*command, "--verifier", "nonsense"]) == 2
+    monkeypatch.setenv("CERTIFY_TOKEN", "")
+    assert run(command) == 2
+
+
+def test_a_log_that_grows_meanwhile(grown: tuple[Inhabited, str]) -> None:
+    """R-LOG: what is published and decided while the log is downloaded is no finding."""
+    lived, url_ = grown
+    late = submission(release="1.2.0", code="1.2.0")
+
+    class Growing(httpx.HTTPTransport):
+        """Lets the log grow once the releases have been listed."""
+
+        grown = False
+
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            answer = super().handle_request(request)
+            if request.url.path.endswith("/waivers") and not self.grown:
+                self.grown = True
+                with Registry.open(lived.folder) as opened:
+                    opened.publish(late)
+                    opened.decide(*signed_decision(Decision(NODE, "1.2.0", late.evidence, Status.APPROVED, 1, "read")))
+                    second = opened.show(f"{NODE}@1.1.0").release
+                    opened.decide(
+                        *signed_decision(
+                            Decision(NODE, "1.1.0", second.evidence, Status.REJECTED, second.version, "no")
+                        )
+                    )
+            return answer
+
+    with RemoteRegistry(url_, token=lived.tokens["bo"], transport=Growing()) as remote:
+        report = downloads.verify(remote)
+    assert (report.holds, report.entries, codes(report)) == (True, 7, [])

@@ -93,15 +93,32 @@ def verify_log(
         Path | None, typer.Option("--checkpoint", help="A checkpoint kept elsewhere, which the log must extend.")
     ] = None,
     save: Annotated[Path | None, typer.Option("--save", help="Write the newest checkpoint to this file.")] = None,
+    verifier: Annotated[str, typer.Option("--verifier", help="The registry's key, known from elsewhere.")] = "",
     as_json: Json = False,
 ) -> int:
-    """Compute everything again from the raw storage: entries, blobs, signatures, tables, tree and checkpoints."""
+    """Compute everything again from the raw storage: entries, blobs, signatures, tables, tree and checkpoints.
+
+    Of a service, all that its log speaks of is downloaded first, and verified here.
+    """
     from certify.cli.output import Output
     from certify.registry import verification
+    from certify.registry.checkpoint import CheckpointError, Verifier
+    from certify.registry.errors import MALFORMED, wrong
 
     output = Output(as_json=as_json)
     remembered = checkpoint.read_text(encoding="utf-8") if checkpoint else None
-    report = verification.verify_log(registries.folder(registry), remembered=remembered)
+    try:
+        key = Verifier.from_text(verifier) if verifier else None
+    except CheckpointError as error:
+        raise wrong(MALFORMED, "--verifier is no key of a registry", because=str(error)) from None
+    if registries.is_remote(registry):
+        from certify.service import downloads
+        from certify.service.client import RemoteRegistry
+
+        with RemoteRegistry(registry) as remote:
+            report = downloads.verify(remote, remembered=remembered, verifier=key)
+    else:
+        report = verification.verify_log(registries.folder(registry), remembered=remembered, verifier=key)
     output.diagnostics(report.diagnostics)
     output.say(
         f"{report.entries} entries, {report.blobs} blobs, {report.signatures} signatures: "

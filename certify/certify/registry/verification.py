@@ -12,9 +12,10 @@ Rules this module keeps:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from certify.codec import address
@@ -144,6 +145,31 @@ def verify_log(
         raise from_system(error, folder) from error
 
 
+def verify_download(
+    raw: RawStorage,
+    read_blob: Callable[[str], bytes | None],
+    *,
+    remembered: str | None = None,
+    verifier: Verifier | None = None,
+    trusted: Iterable[PublicKey] | None = None,
+    withheld: Mapping[str, str] | None = None,
+) -> VerificationReport:
+    """Verify what a service has handed out: entries, newest checkpoint, blobs, and the releases and waivers it lists.
+
+    Subtrees, older checkpoints and the sizes of blobs are the service's own, and are not looked for.
+
+    Args:
+        raw: what was downloaded.
+        read_blob: the bytes of a blob that was downloaded.
+        remembered: a checkpoint kept elsewhere, which the log must extend.
+        verifier: the registry's key as known from elsewhere; None takes what was downloaded at its word.
+        trusted: keys whose signatures count; None takes any key that an entry names.
+        withheld: why the service did not hand out a blob, by its digest.
+    """
+    known = None if trusted is None else frozenset(trusted)
+    return _Verification(raw, read_blob, verifier, known, withheld or {}).report(remembered, None)
+
+
 class _Verification:
     """One pass over the raw storage; `report` runs its steps in order."""
 
@@ -153,7 +179,9 @@ class _Verification:
         read_blob: Callable[[str], bytes | None],
         verifier: Verifier | None,
         trusted: frozenset[PublicKey] | None,
+        withheld: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        self._withheld = withheld
         self._raw = raw
         self._read_blob = read_blob
         self._expected_verifier = verifier
@@ -169,20 +197,22 @@ class _Verification:
         self._signatures = 0
         self._newest = ""
 
-    def report(self, remembered: str | None, stored: Iterable[str]) -> VerificationReport:
+    def report(self, remembered: str | None, stored: Iterable[str] | None) -> VerificationReport:
+        """Run every step; `stored` are the blobs that there are, None where only what was asked for was handed out."""
         for name in self._raw.alterations:
             self._say(SCHEMA_ALTERED, f"the {name} is not as this release makes it")
         verifier = self._verifier()
         self._replay_log()
-        self._check_subtrees()
+        if stored is not None:
+            self._check_subtrees()
         if verifier is not None:
-            self._check_checkpoints(verifier)
+            self._check_checkpoints(verifier, every_size=stored is not None)
             self._check_remembered(remembered, verifier)
         self._check_blobs()
         for number, entry in self._entries:
             self._check_entry(number, entry)
-        self._check_rows()
-        self._check_unnamed(stored)
+        self._check_rows(sizes=stored is not None)
+        self._check_unnamed(stored or ())
         return VerificationReport(
             tuple(self._found),
             entries=len(self._raw.entries),
@@ -274,12 +304,12 @@ class _Verification:
                 first, last = number << level, (number + 1 << level) - 1
                 self._say(SUBTREE, f"the stored hash over the entries {first} to {last} is not theirs", entry=first)
 
-    def _check_checkpoints(self, verifier: Verifier) -> None:
+    def _check_checkpoints(self, verifier: Verifier, *, every_size: bool) -> None:
         """Every size has had its checkpoint, and all of them are about prefixes of this one log."""
         notes: dict[int, str] = dict(self._raw.checkpoints)
         whole = len(self._roots) - 1
         complete = whole == len(self._raw.entries)
-        for size in range(1, whole + 1):
+        for size in range(1, whole + 1) if every_size else ():
             if size not in notes:
                 self._say(CHECKPOINT_MISSING, f"the checkpoint of size {size} is missing", entry=size - 1)
         other: list[int] = []
@@ -341,7 +371,9 @@ class _Verification:
             data = self._read_blob(digest)
             message = f"the blob {digest}, named by log entry {number} ({entry.node})"
             if data is None:
-                self._say(BLOB_MISSING, f"{message}, is missing", entry=number, node=entry.node, blob=digest)
+                because = self._withheld.get(digest, "")
+                about = {"entry": number, "node": entry.node, "blob": digest}
+                self._say(BLOB_MISSING, f"{message}, is missing", because=because, **about)
             elif (found := address(data)) != digest:
                 self._say(
                     BLOB_CHANGED,
@@ -441,12 +473,14 @@ class _Verification:
             message = f"{entry.node}@{entry.release} was approved with a key that signed its evidence"
             self._say(OWN_APPROVAL, message, because=f"key {entry.signer.key_id}", entry=number, node=entry.node)
 
-    def _check_rows(self) -> None:
+    def _check_rows(self, *, sizes: bool) -> None:
         if len(self._entries) != len(self._raw.entries):
             return  # the tables cannot be derived from a log that cannot be read; that has been said
         ledger = self._ledger
-        self._compare("releases", 2, (_release_row(release) for release in ledger), self._raw.releases)
+        self._compare("releases", 2, (release_row(release) for release in ledger), self._raw.releases)
         self._compare("waivers", 1, ((identity, *row) for identity, row in ledger.waivers.items()), self._raw.waivers)
+        if not sizes:
+            return
         stored: dict[str, int] = dict(self._raw.blobs)
         # The size of a blob that is missing or changed is not known; its row is compared by name alone.
         expected = ((digest, self._sizes.get(digest, stored.get(digest, -1))) for digest in ledger.blobs)
@@ -492,7 +526,8 @@ def _demand_equal(signed: object, logged: object) -> None:
         raise ValueError(f"signed: {signed}; logged: {logged}")
 
 
-def _release_row(release: Release) -> Row:
+def release_row(release: Release) -> Row:
+    """A release as its table has it."""
     r = release
     return (r.node, r.release, r.subject, r.evidence, r.entry, r.status.value, r.version)
 

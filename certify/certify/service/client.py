@@ -15,6 +15,7 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final, Self, TypeVar
 
 import httpx
@@ -224,6 +225,30 @@ class RemoteRegistry:
             found += [_bytes(each["data"]) for each in said["entries"]]
         return found
 
+    def itself(self) -> tuple[str, str]:
+        """The registry's key and its newest checkpoint, as the service says, neither of them checked."""
+        said = self._json("/registry")
+        return self._read(lambda: (str(said["verifier"]), str(said["checkpoint"])))
+
+    def some_entries(self, size: int) -> tuple[tuple[int, bytes], ...]:
+        """The first entries of the log with the numbers that the service gives them; fewer if it has no more."""
+        found: list[tuple[int, bytes]] = []
+        while len(found) < size:
+            said = self._json("/log/entries", start=len(found), limit=min(500, size - len(found)))
+            page = self._read(partial(_numbered, said))
+            if not page:
+                break
+            found += page
+        return tuple(found[:size])
+
+    def blob_as_sent(self, digest: str) -> bytes:
+        """A blob's bytes as the service sends them, whatever they are.
+
+        Raises:
+            Refused, RequestError: REG008, REG023 the service has none, or finds it changed.
+        """
+        return self.ask("GET", f"/blobs/{digest}").content
+
     def consistency_proof(self, old: int, new: int) -> tuple[bytes, ...]:
         """Proof that the log of `new` entries begins with that of `old`."""
         said = self._json("/log/consistency", old=old, new=new)
@@ -359,6 +384,10 @@ def _waiver(said: Mapping[str, Any]) -> StoredWaiver:
     if not isinstance(entry, WaiverGranted) or entry.envelope != said["id"]:
         raise ValueError("the entry is not that of the waiver")
     return StoredWaiver(entry.envelope, int(said["entry"]), entry.waiver, entry.signer, entry.at)
+
+
+def _numbered(said: Mapping[str, Any]) -> list[tuple[int, bytes]]:
+    return [(int(each["number"]), _bytes(each["data"])) for each in said["entries"]]
 
 
 def _signed(envelope: bytes, signer: PublicKey) -> dict[str, str]:
