@@ -39,7 +39,7 @@ from certify.subject import NodeFolder, read_subject
 from certify.times import write_seconds
 from certify_spec.diagnostics import RequestError
 
-#: Checks that only ask the laboratory for runs, and judge what was recorded.
+#: Checks that only ask the laboratory for runs, judge what was recorded, and measure nothing as finely as C-BUDGET.
 _TOGETHER: Final = frozenset({"C-DETERMINISM", "C-CONTRACT", "C-IDEM"})
 _LIBRARIES: Final = (
     "blake3",
@@ -209,7 +209,7 @@ def certify(manifest: Path, settings: Settings, progress: Progress | None = None
 
 
 def _waves(chosen: Mapping[str, Check]) -> Iterator[dict[str, Check]]:
-    """The checks in their order, in groups that do not ask for each other's results and measure no time."""
+    """The checks in their order, in groups that do not ask for each other's results."""
     for _together, group in itertools.groupby(chosen.items(), key=lambda item: item[0] in _TOGETHER or item[0]):
         yield dict(group)
 

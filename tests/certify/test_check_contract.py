@@ -88,6 +88,22 @@ def _taken(text: bytes) -> bool:
 # -- inputs ------------------------------------------------------------------------------------------------------------
 
 
+def test_inputs_do_not_depend_on_what_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """C-CONTRACT: Hypothesis would read constants from the source of every imported module; here it is not asked to."""
+    from hypothesis.internal.conjecture import providers
+
+    def read_the_modules() -> None:
+        raise AssertionError("the process's own modules were read")
+
+    monkeypatch.setattr(providers, "_get_local_constants", read_the_modules)
+    schema = {
+        "type": "object",
+        "properties": {"a": {"type": "string"}, "b": {"type": "integer"}},
+        "required": ["a", "b"],
+    }
+    assert len(draws(schema, 40, 1)) > 20
+
+
 def test_drawn_values_are_valid() -> None:
     """C-CONTRACT: what is drawn from a schema has the schema, and its type takes it."""
     values = draws(SCHEMA, 40, 7)

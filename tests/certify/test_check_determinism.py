@@ -20,7 +20,7 @@ from certify.laboratory.laboratory import Limits
 from certify.laboratory.record import Crashed, Environment, Exceeded, Exchange, Plan, Returned, RunRecord, World
 from certify.manifest.model import Determinism, Factor
 from certify.subject import Signature
-from certify_spec.diagnostics import Severity, render
+from certify_spec.diagnostics import Place, Severity, render
 from determinism_support import Bench, opened
 from lab_support import opened as plainly
 from lab_support import write_node
@@ -107,6 +107,28 @@ def test_a_second_call_may_draw_what_is_pinned(bench: Bench, what: str) -> None:
     """C-DETERMINISM: drawing on pinned entropy is no state between calls, whichever generator is asked."""
     result = judge(bench, what, Determinism.STABLE, Factor.RANDOM)
     assert isinstance(result.verdict, Passed), [render(finding) for finding in result.findings]
+
+
+@pytest.mark.parametrize(
+    ("pins", "codes"),
+    [(frozenset(), ["DET012"]), (frozenset({Factor.THREADS}), ["DET001", "DET005", "DET008"])],
+)
+def test_pinned_threads_do_not_explain_other_factors_away(pins: frozenset[Factor], codes: list[str]) -> None:
+    """C-DETERMINISM: three factors on a line of a threaded node are one race, unless races are pinned."""
+    at = Place("node.py", 7)
+    record = RunRecord(Plan(()), (Returned(b"\x01", b"1"),), (), (), World(), (0,))
+    causes = [
+        determinism._Cause(
+            determinism._Leak(factor, "one", environment, record, record),
+            determinism._RULES[factor], None, (), at, draws=False, threaded=True,
+        )
+        for factor, environment in (
+            (Factor.HASH_SEED, Environment(hash_seed=1)),
+            (Factor.LOCALE, Environment(locale="C")),
+            (Factor.CWD, Environment(cwd="a")),
+        )
+    ]  # fmt: skip
+    assert sorted(cause.rule.code for cause in determinism._folded(causes, pins)) == codes
 
 
 def test_an_over_declared_pin_is_noted(bench: Bench) -> None:
@@ -214,7 +236,7 @@ def test_the_screens_hold_every_perturbation_and_let_none_hide_another(pins: fro
     assert len(held) > 1 or not SCREENED - pins
 
 
-def test_what_differs_only_together_with_another_factor_is_looked_for_alone(bench: Bench) -> None:
+def test_what_a_screen_shows_is_looked_for_alone(bench: Bench) -> None:
     """C-DETERMINISM: a leak that a screen shows is named by its own factor, and costs the replays of all of them."""
     result = judge(bench, "set", Determinism.STRICT)
     assert said(result) == [("DET001", "error")]

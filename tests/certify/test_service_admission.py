@@ -17,8 +17,10 @@ from certify.registry.registry import Registry
 from certify.registry.sql import Record
 from certify.service import drafts, witness
 from certify.service.admission import Buckets, Places
+from certify.service.desk import Desk
 from certify.service.drafts import Change, Overlap, merged, retried
 from certify.service.errors import Declined
+from certify.service.events import Hub
 from registry_support import codes, submission
 from service_support import BASE, Inhabited, client, codes_of, inhabit, publish, roomy, served, text
 
@@ -36,6 +38,24 @@ def api(lived: Inhabited) -> Iterator[httpx.Client]:
     """A client of one service."""
     with client(roomy(lived.folder)) as found:
         yield found
+
+
+def test_a_commit_at_the_moment_of_stopping_does_not_keep_the_hub(lived: Inhabited) -> None:
+    """R-STREAM: seeded by a cancellation that meets a change which was waited for; the hub ends all the same."""
+
+    async def stop_upon_a_change() -> bool:
+        desk = Desk(lived.folder)
+        hub = Hub(desk, 1)
+        await hub.start()
+        await asyncio.sleep(0.05)  # it waits for a change now
+        hub._stirred.set()
+        await asyncio.sleep(0)  # the change has arrived, and the hub has not gone on
+        stopping = asyncio.create_task(hub.stop())
+        done, _ = await asyncio.wait({stopping}, timeout=5)
+        desk.stop()
+        return stopping in done
+
+    assert asyncio.run(stop_upon_a_change())
 
 
 # Places and buckets

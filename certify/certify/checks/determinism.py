@@ -445,14 +445,15 @@ def _folded(causes: list[_Cause], pins: frozenset[Factor]) -> list[_Cause]:
 
     A race shows under whichever factor it happens to. Almost every factor moves memory: a leaked address differs under
     all of them, on the same line. And the state of OpenSSL's generator is partly made of addresses. What the manifest
-    pins explains nothing away, but for what a second call cannot have again: an address, and OpenSSL's next number.
+    pins explains nothing away.
     """
     race = next((cause for cause in causes if cause.leak.factor is Factor.THREADS and cause.seen), None)
     if race is not None and Factor.THREADS not in pins:
         causes = [cause for cause in causes if not _may_be_raced(cause, race)]
-    causes = _by_chance(causes)
+    if Factor.THREADS not in pins:
+        causes = _by_chance(causes)
     earlier = next((cause for cause in causes if cause.leak.factor is Factor.EARLIER_CALLS), None)
-    if earlier and any(_cannot_come_again(c, earlier, pins) for c in causes):
+    if earlier and any(_cannot_come_again(c, earlier) for c in causes if c.leak.factor not in pins):
         causes.remove(earlier)
     for root in (Factor.RANDOM, Factor.ASLR):
         at = next((cause for cause in causes if cause.leak.factor is root and root not in pins), None)
@@ -485,11 +486,10 @@ def _by_chance(causes: list[_Cause]) -> list[_Cause]:
     return [named if c is race else c for c in causes if c is race or c not in at_once]
 
 
-def _cannot_come_again(cause: _Cause, earlier: _Cause, pins: frozenset[Factor]) -> bool:
+def _cannot_come_again(cause: _Cause, earlier: _Cause) -> bool:
     """Whether the cause gives each call of a process something else: addresses, and what no Python code drew."""
-    if cause.leak.factor is Factor.ASLR:
-        return Factor.ASLR not in pins or _on_its_line(earlier, cause)
-    return cause.leak.factor is Factor.RANDOM and _on_its_line(earlier, cause) and not _reads_there(cause)
+    native = cause.leak.factor is Factor.RANDOM and not _reads_there(cause) and _on_its_line(earlier, cause)
+    return native or cause.leak.factor is Factor.ASLR
 
 
 def _may_be_raced(cause: _Cause, race: _Cause) -> bool:

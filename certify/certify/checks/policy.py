@@ -88,11 +88,17 @@ _CREDENTIAL_NAME: Final = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|(?:^|_)KEY"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One fixture's run: the input as a value, and the record."""
+    """One fixture's run: the input as a value, and the record; `when` says how an upstream failed, if one did."""
 
     fixture: str
     value: object
     record: RunRecord
+    when: str = ""
+
+    @property
+    def name(self) -> str:
+        """What findings call it."""
+        return f"fixture `{self.fixture}`" + (f" when {self.when}" if self.when else "")
 
 
 def _judged(bench: Workbench, policies: PolicySet) -> CheckResult:
@@ -108,8 +114,8 @@ def _judged(bench: Workbench, policies: PolicySet) -> CheckResult:
     questions = list(_questions(bench, origin, runs))
     answers = [(question, evaluate(policies, question.request)) for question in questions]
     findings += [finding for question, decision in answers for finding in refusals(question, decision)]
-    findings += [finding for run in (*runs, *_failing(bench)) for finding in _credential_findings(origin, run)]
-    findings += [finding for run in runs for finding in _unobserved(origin, run)]
+    for run in (*runs, *_failing(bench)):
+        findings += [*_credential_findings(origin, run), *_unobserved(origin, run)]
     findings = list(in_order(_one_each(findings)))
     measured = {
         "policies": policies.digest,
@@ -153,7 +159,7 @@ def _failing(bench: Workbench) -> Iterator[Run]:
         return
     plans = [Plan((Delivery(content),), faults=(fault,)) for _upstream, _what, fault in cases]
     for (upstream, what, _fault), record in zip(cases, bench.laboratory.remembered(plans), strict=True):
-        yield Run(f"{fixture}` when `{upstream}` gives `{what}", _json(content), record)
+        yield Run(fixture, _json(content), record, f"`{upstream}` gives {what}")
 
 
 def _json(content: bytes) -> object:
@@ -342,7 +348,7 @@ def _credential(rule: Rule, message: str, place: Place, run: Run, sent: Sent) ->
         rule,
         message,
         place,
-        because=f"seen in the run of fixture `{run.fixture}`",
+        because=f"seen in the run of {run.name}",
         fix=rule.advice,
         data={"about": message, "fixture": run.fixture, "resource": sent.resource},
     )
@@ -362,7 +368,7 @@ def _unobserved(origin: Origin, run: Run) -> Iterator[Diagnostic]:
     if reason:
         yield Diagnostic(
             UNOBSERVED,
-            f"the run of fixture `{run.fixture}` was not observed in full: {plain(reason)}",
+            f"the run of {run.name} was not observed in full: {plain(reason)}",
             origin.key(("fixture",)),
             fix=UNOBSERVED.advice,
             data={"about": f"fixture {run.fixture}", "undecided": True, "waivable": False},

@@ -84,8 +84,10 @@ class Hub:
 
     async def _follow(self) -> None:
         while True:
+            # `asyncio.wait_for` swallows a cancellation that meets what was waited for, before Python 3.12
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stirred.wait(), POLL_SECONDS)
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._stirred.wait()
             self._stirred.clear()
             try:
                 found = await self._desk.read(lambda registry: _after(registry, self.newest, PAGE))
@@ -129,7 +131,8 @@ class Hub:
                 yield data
                 continue
             try:
-                await asyncio.wait_for(news.wait(), BEAT_SECONDS)
+                async with asyncio.timeout(BEAT_SECONDS):
+                    await news.wait()
             except TimeoutError:
                 yield b": still here\n\n"
 
