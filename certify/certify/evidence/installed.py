@@ -19,6 +19,8 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from email.message import Message
+from email.parser import HeaderParser
 from importlib import metadata
 from importlib.machinery import EXTENSION_SUFFIXES, PathFinder
 from pathlib import Path
@@ -48,21 +50,18 @@ class InstalledFile:
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """An installed distribution, by its normalised name."""
+    """An installed distribution, by its normalised name; `requires` are the texts of what it says it requires."""
 
     name: NormalizedName
     version: str
     licence: str
+    requires: tuple[str, ...]
     source: metadata.Distribution = field(repr=False, compare=False)
 
     @property
     def requirements(self) -> Iterator[Requirement]:
         """What it says it requires; what is no requirement by PEP 508 is left out."""
-        for text in self.source.requires or ():
-            try:
-                yield Requirement(text)
-            except InvalidRequirement:
-                continue
+        return (requirement for text in self.requires if (requirement := _requirement(text)) is not None)
 
     @property
     def editable_folder(self) -> Path | None:
@@ -93,9 +92,9 @@ class Installed:
         self._by_name: dict[NormalizedName, Distribution] = {}
         self._by_module: dict[str, list[Distribution]] = {}
         for source in metadata.distributions(path=self._path):
-            name = source.metadata["Name"]
-            if name and canonicalize_name(name) not in self._by_name:
-                self._add(Distribution(canonicalize_name(name), source.version, _licence(source.metadata), source))
+            found = _read_distribution(source)
+            if found is not None and found.name not in self._by_name:
+                self._add(found)
 
     def _add(self, distribution: Distribution) -> None:
         self._by_name[distribution.name] = distribution
@@ -179,6 +178,27 @@ def _changed(folder: str) -> int:
         return 0
 
 
+def _read_distribution(source: metadata.Distribution) -> Distribution | None:
+    """The distribution, from the headers of its METADATA: the description below them is most of the file."""
+    text = source.read_text("METADATA")
+    described = source.metadata if text is None else HeaderParser().parsestr(text.partition("\n\n")[0])
+    name = described["Name"]
+    if not name:
+        return None
+    required = source.requires if text is None else described.get_all("Requires-Dist")
+    return Distribution(
+        canonicalize_name(name), described["Version"] or "", _licence(described), tuple(required or ()), source
+    )
+
+
+@functools.cache
+def _requirement(text: str) -> Requirement | None:
+    try:
+        return Requirement(text)
+    except InvalidRequirement:
+        return None
+
+
 def _is_source(place: Path, folder: Path) -> bool:
     """Whether the place belongs to the folder's own sources, and not to an environment inside it."""
     return place.is_relative_to(folder) and "site-packages" not in place.relative_to(folder).parts
@@ -225,7 +245,7 @@ def _found(file: Path) -> str:
         return ""
 
 
-def _licence(described: metadata.PackageMetadata) -> str:
+def _licence(described: metadata.PackageMetadata | Message) -> str:
     """The licence: the SPDX expression, or the classifiers, or the first line of free text."""
     fields: dict[str, list[str]] = {
         name: described.get_all(name) or [] for name in ("License-Expression", "Classifier", "License")

@@ -99,9 +99,11 @@ class Supervisor:
         assert hello is not None
         self._hello = hello
         if hello["upstreams"]:
-            importlib.import_module("certify.laboratory.inside.upstream")
+            from certify.laboratory.inside import upstream
         for description in hello["upstreams"]:
-            listener = socket.socket()
+            upstream.certified(description["name"], description["scheme"], description["host"])
+            # asyncio sends at once only through sockets that name their protocol
+            listener = socket.socket(proto=socket.IPPROTO_TCP)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((description["address"], description["port"]))
             listener.listen(128)
@@ -118,6 +120,9 @@ class Supervisor:
         for name in names:
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
+        provide = sys.modules.get("certify.laboratory.inside.provide")
+        if provide is not None:  # the node takes a context
+            provide.declared(self._hello["manifest"])
         gc.collect()
         gc.freeze()
         self._nursery = Nursery(self._live, self._forget)

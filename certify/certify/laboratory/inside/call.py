@@ -214,7 +214,8 @@ def _cpu() -> float:
 def _context(request: dict[str, Any], watcher: Watcher) -> Any:
     from certify.laboratory.inside.provide import context
 
-    return context(request, watcher)
+    with watcher.aside():
+        return context(request, watcher)
 
 
 def _frames(error: BaseException) -> list[list[Any]]:

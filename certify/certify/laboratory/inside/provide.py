@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
@@ -17,9 +18,15 @@ from certify.laboratory.inside.watching import Watcher
 from certify.manifest.model import Manifest
 
 
+@functools.cache
+def declared(name: str) -> Manifest:
+    """The manifest, from its file in the node's folder; read before deliveries are forked, once for all of them."""
+    return Manifest.model_validate(tomllib.loads(Path("/node", name).read_text(encoding="utf-8")))
+
+
 def context(request: dict[str, Any], watcher: Watcher) -> Any:
     """The context for one delivery; the key is derived from the input, as a host would."""
-    manifest = Manifest.model_validate(tomllib.loads(Path("/node", request["manifest"]).read_text(encoding="utf-8")))
+    manifest = declared(request["manifest"])
     key = call_key(manifest, json.loads(request["input"]))
     settings = settings_for(manifest, folder=Path(os.getcwd()), key=key)  # noqa: PTH109 - the folder's name as the node sees it
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import importlib
 import os
 import socket
@@ -68,12 +69,10 @@ class Upstream:
 
     def tls(self) -> ssl.SSLContext | None:
         """The server's TLS settings, or None for plain HTTP."""
-        if self._scheme != "https":
+        contexts = certified(self.name, self._scheme, self._host)
+        if contexts is None:
             return None
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(f"/lab/{self._host}.pem")
-        wrong = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        wrong.load_cert_chain("/lab/wrong.invalid.pem")
+        context, wrong = contexts
         self._wrong = wrong
 
         def choose(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
@@ -265,6 +264,17 @@ class Upstream:
                 "at": at,
             }
         )
+
+
+@functools.cache
+def certified(_name: str, scheme: str, host: str) -> tuple[ssl.SSLContext, ssl.SSLContext] | None:
+    """A resource's TLS settings with its host's certificate, and with another's; made once for all worlds."""
+    if scheme != "https":
+        return None
+    right, wrong = (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) for _ in range(2))
+    right.load_cert_chain(f"/lab/{host}.pem")
+    wrong.load_cert_chain("/lab/wrong.invalid.pem")
+    return right, wrong
 
 
 def _answer(fault: dict[str, Any], scheme: str) -> tuple[int, list[tuple[str, str]], bytes]:
