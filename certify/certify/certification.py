@@ -87,7 +87,7 @@ class Settings:
         policies: the organisation's policies.
         waivers: waivers whose signatures have been verified, whether or not they speak of this node and this moment.
         only: ids of the checks to run; empty for all. Evidence of a part never lets a node into the registry.
-        jobs: runs at a time; None for the number of processors.
+        jobs: runs at a time; None for as many as the machine has room for.
         now: the clock of the evidence and of the waivers.
     """
 
@@ -108,6 +108,7 @@ class Certification:
         blobs: the bytes that the evidence names, by digest.
         complete: whether every check was run.
         runs: how many times the node was run.
+        at_once: how many runs were made at once, at the most.
         seconds: wall time of the whole.
     """
 
@@ -116,6 +117,7 @@ class Certification:
     blobs: Mapping[str, bytes] = field(repr=False)
     complete: bool
     runs: int
+    at_once: int
     seconds: float
 
     @property
@@ -176,7 +178,7 @@ def certify(manifest: Path, settings: Settings, progress: Progress | None = None
                 results[name] = apply_waivers(found, settings.waivers, Candidate.of(folder.subject), started)
                 teller.ended(results[name])
         modules = _modules(results, bench)
-        runs = laboratory.runs
+        runs, at_once = laboratory.runs, laboratory.at_once
     sbom = build_sbom(
         node=folder.subject.manifest.node.id,
         version=folder.subject.manifest.node.version,
@@ -205,7 +207,7 @@ def certify(manifest: Path, settings: Settings, progress: Progress | None = None
         waivers=used,
     )
     complete = chosen.keys() == all_checks.keys()
-    return Certification(folder, evidence, blobs, complete, runs, time.monotonic() - began)
+    return Certification(folder, evidence, blobs, complete, runs, at_once, time.monotonic() - began)
 
 
 def _waves(chosen: Mapping[str, Check]) -> Iterator[dict[str, Check]]:

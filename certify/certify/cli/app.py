@@ -33,7 +33,9 @@ PolicyPath = Annotated[
     Path | None,
     typer.Option("--policy", envvar="CERTIFY_POLICY", help="The organisation's policies: a folder or a .cedar file."),
 ]
-Jobs = Annotated[int | None, typer.Option("--jobs", min=1, max=256, help="Runs at a time.")]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", min=1, max=256, help="Runs at a time; by default as many as there is room for.")
+]
 RegistryPath = Annotated[
     str,
     typer.Option(

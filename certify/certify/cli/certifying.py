@@ -158,7 +158,9 @@ def show(
     for result in evidence.results:
         output.diagnostics(result.findings)
     word = name(found.verdict)
-    output.say(f"{evidence.name}: {word} ({found.runs} runs in {found.seconds:.1f} s)", _style(found))
+    output.say(
+        f"{evidence.name}: {word} ({found.runs} runs, {found.at_once} at once, in {found.seconds:.1f} s)", _style(found)
+    )
     if receipt is not None:
         did = "published" if receipt.appended else "was already published"
         output.say(

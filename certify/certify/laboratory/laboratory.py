@@ -2,8 +2,8 @@
 
 Rules this module keeps:
 
-- one sandbox runs one plan at a time; sandboxes with equal environments are used again, at most `jobs` at once are
-  busy;
+- one sandbox runs one plan at a time; sandboxes with equal environments are used again, and the turnstile says how many
+  at once are busy;
 - a sandbox that dies or stops answering is ended and its run is recorded as what happened, never lost and never passed;
 - a failure of the laboratory itself raises `LaboratoryError`: it is no verdict about the node.
 """
@@ -40,6 +40,7 @@ from certify.laboratory.kernel import Entropy, Watch
 from certify.laboratory.reading import LaboratoryError
 from certify.laboratory.record import Delivery, Environment, Plan, RunRecord, planted
 from certify.laboratory.sandbox import Layout, Sandbox, Upstream, of_sandbox, write_configuration
+from certify.laboratory.turnstile import Turnstile
 from certify.manifest.model import Manifest, ResourceKind
 from certify.subject import Signature, Subject
 
@@ -109,7 +110,8 @@ def sweep(place: Path) -> None:
 class Laboratory:
     """Runs one subject. Use it as a context manager; when it closes, nothing of it is left running.
 
-    At most `jobs` sandboxes are busy at once, and `idle` are kept for plans with equal surroundings. With an input as
+    At most `jobs` sandboxes are busy at once, or as many as the machine has room for (see `Turnstile`), and `idle` are
+    kept for plans with equal surroundings, or as many as were busy at once. With an input as
     `rehearsal`, the node is called once before anything else, and every later run begins with what was imported then:
     that may halve what a run takes.
     """
@@ -128,7 +130,7 @@ class Laboratory:
         self._limits = limits or Limits.of(subject.manifest)
         self._most_idle = idle
         self._memory: dict[Plan, RunRecord] = {}
-        self._jobs = jobs or max(1, len(os.sched_getaffinity(0)))
+        self._turnstile = Turnstile(jobs, subject.manifest.budget.memory)
         self._lock = threading.Lock()
         self._idle: deque[Sandbox] = deque()
         self._busy: set[Sandbox] = set()
@@ -146,7 +148,7 @@ class Laboratory:
             self._remove()
             raise
         compileall.compile_dir(Path(__file__).parent / "inside", quiet=2)  # the sandbox cannot write what it compiles
-        self._executor = ThreadPoolExecutor(self._jobs, thread_name_prefix="laboratory")
+        self._executor = ThreadPoolExecutor(self._turnstile.most, thread_name_prefix="laboratory")
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -196,6 +198,11 @@ class Laboratory:
         )
         write_configuration(layout)
         return layout
+
+    @property
+    def at_once(self) -> int:
+        """How many runs were made at once, at the most."""
+        return self._turnstile.peak
 
     # -- what checks ask for -------------------------------------------------------------------------------------------
 
@@ -280,13 +287,13 @@ class Laboratory:
         return self._executor.submit(self._record, plan).result()
 
     def run_all(self, plans: Iterable[Plan]) -> Iterator[RunRecord]:
-        """Run independent plans, `jobs` at a time; records come in the order of the plans."""
+        """Run independent plans, several at a time; records come in the order of the plans."""
         self.signature()
         waiting: deque[Future[list[RunRecord]]] = deque()
         try:
             for batch in _batches(plans):
                 waiting.append(self._executor.submit(lambda each: [self._record(plan) for plan in each], batch))
-                if len(waiting) >= 2 * self._jobs:
+                if len(waiting) >= 2 * self._turnstile.limit:
                     yield from waiting.popleft().result()
             while waiting:
                 yield from waiting.popleft().result()
@@ -321,15 +328,20 @@ class Laboratory:
         return reading.record(plan, replies, self._subject)
 
     def _raw(self, plan: Plan, *, describe: bool = False, limits: Limits | None = None) -> list[reading.Reply]:
-        sandbox = self._take(of_sandbox(plan.environment))
-        healthy = False
-        try:
-            replies, healthy = self._drive(sandbox, plan, describe=describe, limits=limits)
-            return replies
-        finally:
-            self._give_back(sandbox, healthy=healthy)
+        with self._turnstile.turn():
+            sandbox = self._take(of_sandbox(plan.environment))
+            healthy = False
+            try:
+                replies, healthy = self._drive(sandbox, plan, describe=describe, limits=limits)
+                return replies
+            finally:
+                self._give_back(sandbox, healthy=healthy)
 
     def _in_turn(self, plans: list[Plan]) -> list[RunRecord]:
+        with self._turnstile.turn():
+            return self._one_by_one(plans)
+
+    def _one_by_one(self, plans: list[Plan]) -> list[RunRecord]:
         records: list[RunRecord] = []
         while len(records) < len(plans):
             environment = of_sandbox(plans[len(records)].environment)
@@ -410,7 +422,7 @@ class Laboratory:
             self._busy.discard(sandbox)
             if healthy and not self._closed:
                 self._idle.appendleft(sandbox)
-                if len(self._idle) > self._most_idle:
+                if len(self._idle) > max(self._most_idle, self._turnstile.peak):
                     surplus = self._idle.pop()
             else:
                 surplus = sandbox
