@@ -98,9 +98,9 @@ class Supervisor:
         hello = self._channel.receive()
         assert hello is not None
         self._hello = hello
-        if hello["upstreams"]:
-            from certify.laboratory.inside import upstream
         for description in hello["upstreams"]:
+            from certify.laboratory.inside import upstream
+
             upstream.certified(description["name"], description["scheme"], description["host"])
             # asyncio sends at once only through sockets that name their protocol
             listener = socket.socket(proto=socket.IPPROTO_TCP)
