@@ -6,10 +6,14 @@ import asyncio
 import contextlib
 import itertools
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +29,15 @@ from certify.registry.entries import Status
 from certify.registry.errors import Conflict
 from certify.registry.places import Storage
 from certify.registry.registry import Registry
-from certify.registry.sql import Record
+from certify.registry.sql import Record, Spoiled
 from certify.registry.store import SCHEMA_VERSION, statements, step
 from certify.registry.verification import verify_log
+from certify.service import identity
 from certify.service import server as server_of
 from certify.service.desk import Desk, _Order
+from certify.service.identity import Actor
+from certify.service.known import Known
+from certify.times import system_clock
 from certify_spec.diagnostics import RequestError
 from registry_support import NODE, OTHER, codes, signed_decision, signed_waiver, submission, ticking, waiver
 from service_editing import edit
@@ -153,6 +161,29 @@ def test_a_part_of_a_batch_is_undone_alone(registry: Registry) -> None:
     assert registry.store.blobs.read(address(b"undone")) is None
 
 
+def test_a_hopeful_batch_is_undone_whole(registry: Registry) -> None:
+    """R-STORE: without savepoints, a write that fails before it has changed anything harms nobody; later, everybody."""
+    with registry.store.batch(hopeful=True):
+        with registry.store.write() as view:
+            view.put_record(Record("hope", "kept", at=AT), 0)
+        with pytest.raises(Conflict), registry.store.write() as view:
+            view.put_record(Record("hope", "kept", at=AT), 7)
+    with pytest.raises(Spoiled):
+        spoiled(registry)
+    with registry.store.read() as view:
+        assert [record.id for record in view.records("hope")] == ["kept"]
+        assert view.record("batch", "undone") is None
+
+
+def spoiled(registry: Registry) -> None:
+    """A batch of which a part fails that has changed something: whoever hides that from the batch does not save it."""
+    with registry.store.batch(hopeful=True):
+        with registry.store.write() as view:
+            view.put_record(Record("hope", "innocent", at=AT), 0)
+        with contextlib.suppress(Spoiled):
+            undone(registry)
+
+
 def undone(registry: Registry) -> None:
     """A write that raises after it has changed something."""
     with registry.store.write() as view:
@@ -228,6 +259,103 @@ def test_no_update_is_lost_among_conflicting_edits(make: Make, kind: str) -> Non
     assert tally["acknowledged"] + tally["given up"] == 1000
     assert tally["found"] == tally["acknowledged"] > 0
     assert tally["conflicts"] > 0
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_write_that_fails_late_harms_no_other(make: Make, kind: str) -> None:
+    """R-STORE: of writes that wait together, one fails after it has changed something: the others are acknowledged."""
+    folder, storage = make(kind)
+    Registry.create(folder, storage=storage).close()
+
+    async def all_at_once() -> list[Any]:
+        desk = Desk(folder)
+        desk.start()
+        try:
+            with held_writer(desk) as go:
+                writes = [asyncio.ensure_future(desk.write(work)) for work in (put("first"), undone, put("last"))]
+                await asyncio.sleep(0)
+                go.set()
+                return await asyncio.gather(*writes, return_exceptions=True)
+        finally:
+            desk.stop()
+            desk.close()
+
+    first, failed, last = asyncio.run(all_at_once())
+    assert (first, type(failed), last) == (1, ZeroDivisionError, 1)
+    with Registry.open(folder) as found, found.store.read() as view:
+        assert [record.id for record in view.records("batch")] == ["first", "last"]
+        assert [(event.number, event.item) for event in view.events(0, 9)] == [(1, "first"), (2, "last")]
+
+
+def put(name: str) -> Callable[[Registry], int]:
+    """A write that stores a record and tells of it."""
+
+    def work(registry: Registry) -> int:
+        with registry.store.write() as view:
+            view.add_event(AT, "test", name, {})
+            return view.put_record(Record("batch", name, at=AT), 0).version
+
+    return work
+
+
+REVOKED_ELSEWHERE = """
+import sys
+from pathlib import Path
+from certify.registry.registry import Registry
+from certify.service import identity
+from certify.times import system_clock
+with Registry.open(Path(sys.argv[1])) as registry, registry.store.write() as view:
+    identity.revoke_token(view, sys.argv[2], now=system_clock())
+"""
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_who_was_recognised_is_forgotten_at_once(make: Make, kind: str) -> None:
+    """R-AUTH: what another service, another process or the clock takes away is gone with the very next request."""
+    folder, storage = make(kind)
+    lived, now = inhabit(folder, storage=storage), system_clock()
+    with Registry.open(folder) as elsewhere:
+
+        def change(work: Callable[[Any], Any]) -> Any:
+            with elsewhere.store.write() as view:
+                return work(view)
+
+        def token(parent: str = "", hours: int = 2) -> tuple[str, str]:
+            ends = now + timedelta(hours=hours)
+            made = change(lambda v: identity.new_token(v, "ana", now=now, name="x", parent=parent, expires=ends))
+            return made[0], made[1].id
+
+        async def ask() -> None:
+            desk = Desk(folder)
+            known = Known(desk)
+
+            async def who(text: str, at: datetime = now) -> Actor | None:
+                """Who it is: the same when asked again, which costs one small question."""
+                first = await known.actor(identity.by_token, text, now=at, address="")
+                assert first == await known.actor(identity.by_token, text, now=at, address="")
+                return first
+
+            (parent, parent_id), (late, _) = token(), token(hours=1)
+            narrowed, _ = token(parent_id)
+            cookie, _ = change(lambda v: identity.new_session(v, "bo", now=now, address=""))
+            session = partial(known.actor, identity.by_session, cookie, now=now, address="")
+            assert all([await who(parent), await who(narrowed), await session()])
+            assert await who(late, now + timedelta(minutes=59))
+            assert await who(late, now + timedelta(hours=1)) is None
+            change(lambda v: identity.change_user(v, "ana", now=now, roles=["reviewer"]))
+            assert (await who(narrowed)).roles == {"reviewer"}
+            command = [sys.executable, "-c", REVOKED_ELSEWHERE, str(folder), parent_id]
+            await asyncio.to_thread(subprocess.run, command, check=True, timeout=60)
+            assert await who(parent) is await who(narrowed) is None
+            change(lambda v: identity.end_session(v, cookie))
+            assert await session() is None
+            assert await who(lived.tokens["ana"])
+            change(lambda v: identity.change_user(v, "ana", now=now, state="disabled"))
+            assert await who(lived.tokens["ana"]) is None
+            desk.stop()
+            desk.close()
+
+        asyncio.run(ask())
 
 
 @pytest.mark.parametrize("services", [1, 2])

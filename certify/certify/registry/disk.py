@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Protocol
@@ -24,7 +24,7 @@ from certify.registry.entries import DIGEST
 
 Steps = Callable[[str], None]
 _CHUNK: Final = 1 << 16
-_SYNCS_AT_ONCE: Final = 16
+_SYNCS_AT_ONCE: Final = 8
 _SYNCED_HERE: Final = 3
 """So few are synced one after the other: threads would cost more than they save."""
 
@@ -61,14 +61,15 @@ class Disk:
             os.close(descriptor)
 
     def sync(self, what: str, paths: Collection[Path]) -> None:
-        """Bring files' bytes, or folders' names, to the disk; all at once, so that the disk is waited for once."""
+        """Bring files' bytes, or folders' names, to the disk; several at once, so that the disk is waited for less."""
         self.steps(f"sync {what}")
         if len(paths) <= _SYNCED_HERE:
-            for path in paths:
-                _sync(path)
+            _sync(paths)
         else:
-            with ThreadPoolExecutor(min(len(paths), _SYNCS_AT_ONCE), "certify-sync") as pool:
-                list(pool.map(_sync, paths))
+            every = list(paths)
+            shares = [every[start::_SYNCS_AT_ONCE] for start in range(min(len(every), _SYNCS_AT_ONCE))]
+            with ThreadPoolExecutor(len(shares), "certify-sync") as pool:
+                list(pool.map(_sync, shares))
 
     def link(self, file: Path, name: Path) -> None:
         """Give the file a further name, which must be free."""
@@ -86,12 +87,13 @@ class Disk:
         file.unlink(missing_ok=True)
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _sync(paths: Iterable[Path]) -> None:
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 class Blobs(Protocol):
@@ -208,8 +210,12 @@ class BlobFolder:
 
     def take_back(self, known: Callable[[str], bool]) -> None:
         """Remove what dead writers left behind: blobs that no committed entry names, and the journal itself."""
-        self.create()  # copies of a registry may lack the folders that were empty
-        for file in sorted(self._incoming.iterdir()):
+        try:
+            left = sorted(self._incoming.iterdir())
+        except FileNotFoundError:  # copies of a registry may lack the folders that were empty
+            self.create()
+            return
+        for file in left:
             digest = file.name.partition(".")[0]
             if DIGEST.fullmatch(digest) and not known(digest):
                 self._disk.remove(self.path(digest))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -134,7 +135,12 @@ class PostgresStore(Transactions):
         self._connection.close()
 
     def _run(self, statement: str, values: Sequence[Any]) -> Any:
-        return self._connection.execute(statement.replace("?", "%s"), values)
+        return self._connection.execute(_marked(statement), values)
+
+    def identity_changes(self) -> int:
+        """How often identities were changed."""
+        with _translated(self.folder):
+            return SqlView(self._run, self.disk, self.blobs).identity_changes()
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[SqlView]:
@@ -157,6 +163,12 @@ class PostgresStore(Transactions):
                 self.disk.steps("commit")
         with contextlib.suppress(OSError):
             self.blobs.forget(view.journal)
+
+
+@lru_cache(maxsize=1024)
+def _marked(statement: str) -> str:
+    """A statement with parameters marked as the driver has them."""
+    return statement.replace("?", "%s")
 
 
 @contextlib.contextmanager

@@ -5,7 +5,8 @@ Rules this module keeps:
 - `Reader` and `Writer` are all that the registry and the service know of their storage;
 - every statement here is understood by SQLite and PostgreSQL alike; a store adds only how transactions begin and end;
 - values are always parameters, never text within a statement;
-- blobs are brought to the disk in one pass, right before the transaction commits.
+- blobs are brought to the disk in one pass, right before the transaction commits, and so are the rows of tables that
+  only grow and that no writer reads.
 """
 
 # ruff: noqa: D102 - `Reader` and `Writer` say what the methods of `SqlView` promise
@@ -25,6 +26,12 @@ from certify.registry.merkle import Subtree
 
 MANY: Final = 2**62
 """More rows than there are."""
+IDENTITIES: Final = frozenset({"user", "token", "session"})
+"""Kinds of records that say who somebody is."""
+_COUNT: Final = ("count", "identities")
+"""The record whose version counts the changes of those."""
+_ROWS_AT_ONCE: Final = 200
+"""So many rows in one statement: both databases take more parameters than these have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +141,9 @@ class Reader(Protocol):
     ) -> tuple[Record, ...]:
         """Records of a kind by id, from behind `after`."""
 
+    def identity_changes(self) -> int:
+        """How often a user, a token or a session was changed or removed: what was known before may no longer hold."""
+
     def events(self, after: int, limit: int) -> tuple[Event, ...]:
         """The changes with greater numbers, in order."""
 
@@ -215,17 +225,31 @@ TABLES: Final[Mapping[str, tuple[str, ...]]] = {
 """Every table with its columns, in an order in which rows can be entered."""
 
 
+class Spoiled(Exception):
+    """A part of a transaction that was not to be undone alone has failed, and all of it is undone."""
+
+
 class SqlView:
     """`Reader` and `Writer` on an open transaction."""
 
     def __init__(self, run: Run, disk: Disk, blobs: Blobs) -> None:
-        self._run = run
+        self._execute = run
         self._disk = disk
         self._blobs = blobs
         self._pending: dict[str, bytes] = {}
         self._fresh: set[str] = set()
         self._numbers: dict[str, int] = {}
+        self._later: list[tuple[str, tuple[Any, ...]]] = []
+        self._made = 0
+        self._failed = False
         self.journal: list[Path] = []
+
+    def _run(self, statement: str, values: Sequence[Any]) -> Answer:
+        try:
+            return self._execute(statement, values)
+        except BaseException:
+            self._failed = True  # PostgreSQL takes nothing more in this transaction
+            raise
 
     # Reading
 
@@ -300,7 +324,8 @@ class SqlView:
         return bool(self._rows("SELECT 1 FROM blobs WHERE digest = ?", digest))
 
     def holds_blob(self, digest: str) -> bool:
-        return self.knows_blob(digest) or bool(self._rows("SELECT 1 FROM staged WHERE digest = ?", digest))
+        statement = "SELECT 1 FROM blobs WHERE digest = ? UNION ALL SELECT 1 FROM staged WHERE digest = ?"
+        return bool(self._rows(statement, digest, digest))
 
     def record(self, kind: str, identity: str) -> Record | None:
         rows = self._rows(f"{_SELECT_RECORDS} WHERE kind = ? AND id = ?", kind, identity)
@@ -316,6 +341,10 @@ class SqlView:
                 values.append(value)
         statement = f"{_SELECT_RECORDS} WHERE {' AND '.join(where)} ORDER BY id LIMIT ?"
         return tuple(_record(row) for row in self._rows(statement, *values, limit))
+
+    def identity_changes(self) -> int:
+        rows = self._rows("SELECT version FROM records WHERE kind = ? AND id = ?", *_COUNT)
+        return int(rows[0][0]) if rows else 0
 
     def events(self, after: int, limit: int) -> tuple[Event, ...]:
         statement = "SELECT number, at, kind, item, data FROM events WHERE number > ? ORDER BY number LIMIT ?"
@@ -334,37 +363,71 @@ class SqlView:
         return tuple(Audited(*row) for row in self._rows(statement, before, *values, limit))
 
     def staged_bytes(self, owner: str) -> int:
-        return int(self._value("SELECT coalesce(sum(size), 0) FROM staged WHERE owner = ?", owner))
+        return self._once(f"staged {owner}", "SELECT coalesce(sum(size), 0) FROM staged WHERE owner = ?", owner)
 
     # Changing
 
     def _change(self, statement: str, *values: Any) -> int:
         self._disk.steps(" ".join(statement.split()[:3]).lower())
-        return self._run(statement, values).rowcount
+        changed = self._run(statement, values).rowcount
+        self._made += changed
+        return changed
 
-    def _next(self, table: str) -> int:
-        """The next number of a table that only grows: asked of the database once in a transaction."""
-        if table not in self._numbers:
-            self._numbers[table] = int(self._value(f"SELECT coalesce(max(number), 0) FROM {table}"))  # noqa: S608 - names of ours
-        self._numbers[table] += 1
-        return self._numbers[table]
+    def _once(self, name: str, statement: str, *values: Any) -> int:
+        """A number that is asked of the database once in a transaction, and kept up to date here."""
+        if name not in self._numbers:
+            self._numbers[name] = int(self._value(statement, *values))
+        return self._numbers[name]
+
+    def _enter_later(self, table: str, *row: Any) -> None:
+        """Enter a row before the commit, under the next number of its table."""
+        number = self._once(table, f"SELECT coalesce(max(number), 0) FROM {table}") + 1  # noqa: S608 - names of ours
+        self._numbers[table] = number
+        self._later.append((table, (number, *row)))
 
     @contextmanager
-    def part(self, name: str) -> Iterator[None]:
+    def part(self) -> Iterator[None]:
         """A part that is undone alone when it raises."""
-        pending, numbers = dict(self._pending), dict(self._numbers)
-        self._run(f"SAVEPOINT {name}", ())
+        pending, numbers, later = dict(self._pending), dict(self._numbers), len(self._later)
+        self._run("SAVEPOINT part", ())
         try:
             yield
         except BaseException:
-            self._run(f"ROLLBACK TO SAVEPOINT {name}", ())
-            self._run(f"RELEASE SAVEPOINT {name}", ())
-            self._pending, self._numbers = pending, numbers
+            self._run("ROLLBACK TO SAVEPOINT part", ())
+            self._run("RELEASE SAVEPOINT part", ())
+            self._pending, self._numbers, self._failed = pending, numbers, False
+            del self._later[later:]
             raise
-        self._run(f"RELEASE SAVEPOINT {name}", ())
+        self._run("RELEASE SAVEPOINT part", ())
+
+    @contextmanager
+    def hopeful_part(self) -> Iterator[None]:
+        """A part that is hardly ever undone: it may raise while it has changed nothing.
+
+        Raises:
+            Spoiled: it has raised otherwise, and the whole transaction is to be undone.
+        """
+        made, later, pending = self._made, len(self._later), len(self._pending)
+        try:
+            yield
+        except Exception as error:
+            if self._failed or (made, later, pending) != (self._made, len(self._later), len(self._pending)):
+                self._failed = True
+                raise Spoiled from error
+            raise
 
     def flush(self) -> None:
-        """Bring the blobs to the disk; the last thing before the commit."""
+        """Enter the rows that waited, and bring the blobs to the disk; the last thing before the commit.
+
+        Raises:
+            Spoiled: a part has failed that cannot be undone alone.
+        """
+        if self._failed:
+            raise Spoiled
+        for table in dict.fromkeys(table for table, _ in self._later):
+            self._disk.steps(f"insert into {table}")
+            self.enter(table, [row for other, row in self._later if other == table])
+        self._later = []
         if self._pending:
             self.journal += self._blobs.put(self._pending, self._rests)
             self._pending = {}
@@ -379,7 +442,7 @@ class SqlView:
             if self.knows_blob(digest):
                 continue
             if self.holds_blob(digest):
-                self._change("DELETE FROM staged WHERE digest = ?", digest)
+                self._unstage(digest)
             else:
                 self._fresh.add(digest)
             self._change("INSERT INTO blobs VALUES (?, ?)", digest, len(data))
@@ -390,12 +453,18 @@ class SqlView:
         self._fresh.add(digest)
         self._pending[digest] = data
         self._change("INSERT INTO staged VALUES (?, ?, ?, ?)", digest, len(data), owner, at)
+        if f"staged {owner}" in self._numbers:
+            self._numbers[f"staged {owner}"] += len(data)
 
     def unstage(self, before: str) -> tuple[str, ...]:
         found = tuple(row[0] for row in self._rows("SELECT digest FROM staged WHERE at < ?", before))
         for digest in found:
-            self._change("DELETE FROM staged WHERE digest = ?", digest)
+            self._unstage(digest)
         return found
+
+    def _unstage(self, digest: str) -> None:
+        self._change("DELETE FROM staged WHERE digest = ?", digest)
+        self._numbers = {name: number for name, number in self._numbers.items() if not name.startswith("staged ")}
 
     def append(
         self, number: int, *, node: str, data: bytes, leaf: bytes, subtrees: tuple[Subtree, ...], note: str
@@ -437,6 +506,7 @@ class SqlView:
                 "WHERE kind = ? AND id = ? AND version = ?"
             )
             changed = self._change(statement, *row, record.kind, record.id, expected)
+            self._count_identity(record.kind)
         else:
             columns = "owner, state, version, at, data, kind, id"
             statement = f"INSERT INTO records ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"  # noqa: S608 - names of ours
@@ -448,14 +518,23 @@ class SqlView:
 
     def drop_record(self, kind: str, identity: str) -> None:
         self._change("DELETE FROM records WHERE kind = ? AND id = ?", kind, identity)
+        self._count_identity(kind)
+
+    def _count_identity(self, kind: str) -> None:
+        """Count a change of somebody's identity, in the transaction of the change. Who is new was nobody before."""
+        if kind in IDENTITIES:
+            statement = (
+                "INSERT INTO records VALUES (?, ?, '', '', 1, '', '{}') "
+                "ON CONFLICT (kind, id) DO UPDATE SET version = records.version + 1"
+            )
+            self._change(statement, *_COUNT)
 
     def add_event(self, at: str, kind: str, item: str, data: Mapping[str, Any]) -> None:
         text = json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        self._change("INSERT INTO events VALUES (?, ?, ?, ?, ?)", self._next("events"), at, kind, item, text)
+        self._enter_later("events", at, kind, item, text)
 
     def add_audit(self, at: str, who: str, action: str, item: str, outcome: str, reason: str, address: str) -> None:
-        row = (self._next("audit"), at, who, action, item, outcome, reason, address)
-        self._change("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *row)
+        self._enter_later("audit", at, who, action, item, outcome, reason, address)
 
     # Copies
 
@@ -468,9 +547,11 @@ class SqlView:
     def enter(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
         """Enter rows as they are."""
         columns = TABLES[table]
-        marks = ", ".join("?" * len(columns))
-        for row in rows:
-            self._run(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", row)  # noqa: S608 - names of ours
+        marks = f"({', '.join('?' * len(columns))})"
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            some = rows[start : start + _ROWS_AT_ONCE]
+            statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([marks] * len(some))}"  # noqa: S608 - names of ours
+            self._run(statement, [value for row in some for value in row])
 
 
 _SELECT_RELEASES: Final = "SELECT node, release, subject, evidence, entry, status, version FROM releases"

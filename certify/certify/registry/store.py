@@ -72,8 +72,19 @@ class Store(Protocol):
         Within a `batch` it is on the disk when the batch returns.
         """
 
-    def batch(self) -> AbstractContextManager[None]:
-        """Several writes in one transaction: each is undone alone, all are acknowledged together."""
+    def batch(self, *, hopeful: bool = False) -> AbstractContextManager[None]:
+        """Several writes in one transaction: each is undone alone, all are acknowledged together.
+
+        Args:
+            hopeful: whether to do without a savepoint for each write. One that fails before it has changed anything is
+                undone alone all the same; after that, all are.
+
+        Raises:
+            Spoiled: a write has failed after it had changed something, and nothing was written.
+        """
+
+    def identity_changes(self) -> int:
+        """As `Reader.identity_changes`, of this moment: one question, and no transaction around it."""
 
 
 class Transactions:
@@ -81,6 +92,7 @@ class Transactions:
 
     def __init__(self) -> None:
         self._batch: SqlView | None = None
+        self._hopeful = False
 
     def _reading(self) -> AbstractContextManager[SqlView]:
         raise NotImplementedError
@@ -101,17 +113,17 @@ class Transactions:
     def write(self) -> Iterator[SqlView]:
         """A view to change, alone; on the disk when this returns, undone when it raises."""
         if self._batch is not None:
-            with self._batch.part("one_of_a_batch"):
+            with self._batch.hopeful_part() if self._hopeful else self._batch.part():
                 yield self._batch
         else:
             with self._writing() as view:
                 yield view
 
     @contextlib.contextmanager
-    def batch(self) -> Iterator[None]:
+    def batch(self, *, hopeful: bool = False) -> Iterator[None]:
         """Several writes in one transaction: each is undone alone, all are acknowledged together."""
         with self._writing() as view:
-            self._batch = view
+            self._batch, self._hopeful = view, hopeful
             try:
                 yield
             finally:
@@ -194,6 +206,11 @@ class SqliteStore(Transactions):
     def close(self) -> None:
         """Let go of the database."""
         self._connection.close()
+
+    def identity_changes(self) -> int:
+        """How often identities were changed."""
+        with _translated(self.folder):
+            return SqlView(self._connection.execute, self.disk, self.blobs).identity_changes()
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[SqlView]:

@@ -4,17 +4,21 @@ Rules this module keeps:
 
 - there is one evaluator, `certify.policy.evaluation`: what no policy permits is refused, and so is what cannot be
   decided;
-- a decision is a function of policies and question, so it may be remembered;
+- a decision is a function of policies and question, so it may be remembered; a node's name is part of the question only
+  where a policy names nodes, since the vocabulary gives policies no other way to read it;
 - a refusal names the policy, and its reason.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import assert_never
+from typing import Any, assert_never
+
+import cedarpy
 
 from certify.policy.evaluation import Allowed, Decision, Entity, PolicyRequest, Refused, Undecided, evaluate
 from certify.policy.policies import PolicySet, policies_over
@@ -40,11 +44,34 @@ def load_access(file: Path | None = None) -> PolicySet:
     return policies_over(text, name, (folder / "access.cedarschema").read_text("utf-8"))
 
 
+def named_nodes(policies: PolicySet) -> frozenset[str]:
+    """The nodes that the policies name: for any other one they decide alike, names apart."""
+    text = cedarpy.policies_to_json_str("\n".join(policy.text for policy in policies.policies))
+    return frozenset(_nodes(json.loads(text)))
+
+
+def _nodes(part: Any) -> Iterator[str]:
+    """Ids of the nodes in a part of a policy, in Cedar's JSON."""
+    match part:
+        case {"type": "Node", "id": str() as identity}:
+            yield identity
+        case dict() as members:
+            for member in members.values():
+                yield from _nodes(member)
+        case list() as members:
+            for member in members:
+                yield from _nodes(member)
+        case _:
+            pass
+
+
 class Access:
     """The service's door."""
 
     def __init__(self, policies: PolicySet) -> None:
         self.policies = policies
+        self._named = named_nodes(policies)
+        self._another = max(self._named, default="node") + "?"  # greater than every name, so none of them
         self._decide = lru_cache(maxsize=4096)(self._decided)
 
     def demand(self, actor: Actor, action: str, node: str = "", authors: Iterable[str] = ()) -> None:
@@ -86,9 +113,12 @@ class Access:
 
     def decide(self, actor: Actor, action: str, node: str = "", authors: Iterable[str] = ()) -> Decision:
         """What the policies say."""
-        return self._decide(
-            actor.user, actor.roles, actor.scopes, not node or actor.covers(node), action, node, frozenset(authors)
-        )  # fmt: skip
+        within, known = not node or actor.covers(node), frozenset(authors)
+        if node and node not in self._named:
+            said = self._decide(actor.user, actor.roles, actor.scopes, within, action, self._another, known)
+            if isinstance(said, Allowed):
+                return said  # what is not allowed is asked again below: a refusal names the node
+        return self._decide(actor.user, actor.roles, actor.scopes, within, action, node, known)
 
     def allows(self, actor: Actor, action: str, node: str = "", authors: Iterable[str] = ()) -> bool:
         """Whether the policies let it pass: what a page offers, and no more than that."""

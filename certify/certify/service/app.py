@@ -30,23 +30,24 @@ from certify.service.answers import answer
 from certify.service.api import ENDPOINTS
 from certify.service.errors import DEFECT, NO_SUCH_METHOD, NO_SUCH_PLACE, Declined
 from certify.service.identity import Actor
+from certify.service.routing import Application
 from certify.service.service import Service
 from certify.service.web import Endpoint, answered, bearer, client_address
 from certify_spec.diagnostics import RequestError
 
 Answerer = Callable[[Request], Awaitable[Response]]
-HEADERS: Final = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
+HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
 UNGUARDED: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 """Addresses that answer however much there is to do."""
 STREAMING: Final = "/events/stream"
 
 
-def build(service: Service, pages: Sequence[BaseRoute] = ()) -> Starlette:
+def build(service: Service, pages: Sequence[BaseRoute] = ()) -> Application:
     """The application over a service.
 
     Args:
@@ -62,20 +63,20 @@ def build(service: Service, pages: Sequence[BaseRoute] = ()) -> Starlette:
         finally:
             await service.stop()
 
-    routes: list[BaseRoute] = [_route(service, endpoint) for endpoint in _in_order(ENDPOINTS)]
-    routes += [
+    routes = [
         Route("/openapi.json", guarded(service, "openapi", _document), methods=["GET"]),
         Route("/healthz", _healthy, methods=["GET"]),
         Route("/readyz", _ready, methods=["GET"]),
         Route("/metrics", _metrics, methods=["GET"]),
         *pages,
     ]
-    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _unrouted})
+    api = [_route(service, endpoint) for endpoint in in_order(ENDPOINTS)]
+    app = Application(api, routes, lifespan=lifespan, exception_handlers={HTTPException: _unrouted})
     app.state.service = service
     return app
 
 
-def _in_order(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
+def in_order(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
     """Addresses without parts first, so that none is taken for a part of another."""
     return sorted(endpoints, key=lambda endpoint: "{" in endpoint.path)
 
@@ -105,8 +106,8 @@ def guarded(
             response = await _admitted(service, request, work)
         except Exception as error:
             response = await _declined(service, request, error, of)
-        for key, value in HEADERS.items():
-            response.headers.setdefault(key, value)
+        said = {name for name, _ in response.raw_headers}
+        response.raw_headers += [header for header in HEADERS if header[0] not in said]
         seconds = time.perf_counter() - began
         service.metrics.requests.labels(request.method, name, str(response.status_code)).observe(seconds)
         service.log.say(
@@ -124,7 +125,7 @@ def guarded(
 
 async def _admitted(service: Service, request: Request, work: Answerer) -> Response:
     service.buckets.take(_client(request))
-    place = nullcontext() if request.url.path.endswith(STREAMING) else service.places.admitted()
+    place = nullcontext() if request.scope["path"].endswith(STREAMING) else service.places.admitted()
     with place, service.traced(request):
         return await work(request)
 

@@ -5,6 +5,8 @@ Rules this module keeps:
 - a registry is used by the one thread that opened it;
 - writes that wait together are one transaction: each is undone alone when it is refused, and none is acknowledged
   before the commit has reached the disk;
+- they are done without savepoints first: when one fails that has changed something, nothing was written, and all are
+  done again with a savepoint for each, so a write may be done twice before it is acknowledged once;
 - whoever waits is told in the event loop; a waiter who has gone away changes nothing about what was written;
 - the number of waiting writes is bounded by the requests that were admitted.
 """
@@ -22,6 +24,7 @@ from typing import Any, Final, TypeVar
 
 from certify.registry.places import read_storage
 from certify.registry.registry import Registry
+from certify.registry.sql import Spoiled
 from certify.times import Clock, system_clock
 
 T = TypeVar("T")
@@ -70,7 +73,8 @@ class Desk:
         self._orders: queue.SimpleQueue[_Order | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._serve, name="certify-write", daemon=True)
         self._started = False
-        self._embedded = not read_storage(folder).database
+        self.embedded = not read_storage(folder).database
+        """Whether the database is in this process."""
         self.committed: list[Callable[[], None]] = []
         """Called in the writer's thread after each commit."""
         self.batches = 0
@@ -104,7 +108,7 @@ class Desk:
 
         Going to another thread and back costs more than such a read. Over a network it would hold everybody up.
         """
-        if self._embedded:
+        if self.embedded:
             return self._read(work)
         return await self.read(work)
 
@@ -151,13 +155,10 @@ class Desk:
 
     def _carry_out(self, orders: list[_Order]) -> None:
         try:
-            registry = self._registry()
-            with registry.store.batch():
-                for order in orders:
-                    try:
-                        order.result = order.work(registry)
-                    except Exception as error:
-                        order.error = error
+            try:
+                self._write(orders, hopeful=True)
+            except Spoiled:
+                self._write(orders, hopeful=False)
         except BaseException as error:
             # Nothing was written: whoever was told nothing yet is told why.
             for order in orders:
@@ -172,6 +173,18 @@ class Desk:
             mine = [order for order in orders if order.loop is loop]
             if not loop.is_closed():
                 loop.call_soon_threadsafe(_tell, mine)
+
+    def _write(self, orders: list[_Order], *, hopeful: bool) -> None:
+        registry = self._registry()
+        with registry.store.batch(hopeful=hopeful):
+            for order in orders:
+                order.result = order.error = None
+                try:
+                    order.result = order.work(registry)
+                except Spoiled:
+                    raise
+                except Exception as error:
+                    order.error = error
 
     def _forget(self) -> None:
         """Open the registry anew next time: a lost connection to a database is of no further use."""

@@ -66,6 +66,7 @@ class Actor:
         token: id of the token; empty for a session.
         csrf: the session's form token; empty for an API token.
         address: where the request came from.
+        ends: when the token or session ends; None for nobody.
     """
 
     user: str = ""
@@ -76,6 +77,7 @@ class Actor:
     token: str = ""
     csrf: str = ""
     address: str = ""
+    ends: datetime | None = None
 
     def covers(self, node: str) -> bool:
         """Whether the token's prefix lets the node through; a prefix ends where a name does."""
@@ -344,8 +346,8 @@ def by_token(view: Reader, text: str, *, now: datetime, address: str = "") -> Ac
     found = view.record("token", match[1])
     if found is None or not hmac.compare_digest(str(found.data["hash"]), _digest(match[2])):
         return None
-    user = view.record("user", found.owner)
-    if user is None or user.state != "active" or not _is_alive(view, found, now):
+    user, ends = view.record("user", found.owner), _end(view, found)
+    if user is None or user.state != "active" or ends is None or ends <= now:
         return None
     return Actor(
         user.id,
@@ -356,19 +358,23 @@ def by_token(view: Reader, text: str, *, now: datetime, address: str = "") -> Ac
         found.id,
         "",
         address,
+        ends,
     )
 
 
-def _is_alive(view: Reader, token: Record, now: datetime) -> bool:
-    link: Record | None = token
-    while link is not None:
-        if link.state != "active" or read_time(str(link.data["expires"])) <= now:
-            return False
+def _end(view: Reader, token: Record) -> datetime | None:
+    """When the first of a token and those that it was narrowed from ends; None when one of them is revoked or gone."""
+    ends, link = [], token
+    while link.state == "active":
+        ends.append(read_time(str(link.data["expires"])))
         parent = str(link.data["parent"])
         if not parent:
-            return True
-        link = view.record("token", parent)
-    return False
+            return min(ends)
+        above = view.record("token", parent)
+        if above is None:
+            break
+        link = above
+    return None
 
 
 # Sessions
@@ -385,7 +391,8 @@ def new_session(view: Writer, user: str, *, now: datetime, address: str) -> tupl
 def by_session(view: Reader, cookie: str, *, now: datetime, address: str = "") -> Actor | None:
     """Whose session the cookie is; None when it is unknown or has ended."""
     found = view.record("session", _digest(cookie)) if 0 < len(cookie) <= 100 else None
-    if found is None or read_time(str(found.data["expires"])) <= now:
+    ends = read_time(str(found.data["expires"])) if found is not None else now
+    if found is None or ends <= now:
         return None
     user = view.record("user", found.owner)
     if user is None or user.state != "active":
@@ -396,6 +403,7 @@ def by_session(view: Reader, cookie: str, *, now: datetime, address: str = "") -
         frozenset(user.data["roles"]),
         csrf=str(found.data["csrf"]),
         address=address,
+        ends=ends,
     )
 
 

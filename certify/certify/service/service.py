@@ -36,6 +36,7 @@ from certify.service.desk import Desk
 from certify.service.errors import FOREIGN_KEY, NOT_SIGNED_IN, Declined
 from certify.service.events import Hub
 from certify.service.identity import NOBODY, Actor
+from certify.service.known import Known
 from certify.service.logs import Log
 from certify.service.metrics import Metrics
 from certify.service.settings import Settings
@@ -65,6 +66,7 @@ class Service:
         self.clock = clock
         self.log = log or Log()
         self.desk = Desk(settings.folder, clock=clock, readers=settings.readers)
+        self.known = Known(self.desk)
         self.access = Access(load_access(settings.access))
         self.metrics = Metrics(self)
         self.places = Places(settings.in_flight, self._nearly_full)
@@ -102,18 +104,14 @@ class Service:
         address, now = client_address(request), self.clock()
         token, cookie = bearer(request), request.cookies.get(COOKIE, "")
         if token:
-            found = await self.desk.look(
-                lambda r: _with(r, lambda v: identity.by_token(v, token, now=now, address=address))
-            )
+            found = await self.known.actor(identity.by_token, token, now=now, address=address)
             if found is None:
                 headers = {"WWW-Authenticate": 'Bearer realm="certify", error="invalid_token"'}
                 message = "the token is unknown, has ended, or was revoked"
                 raise Declined(401, NOT_SIGNED_IN, message, headers=headers, action="sign in", item=token[:20])
             return found
         if cookie:
-            held = await self.desk.look(
-                lambda r: _with(r, lambda v: identity.by_session(v, cookie, now=now, address=address))
-            )
+            held = await self.known.actor(identity.by_session, cookie, now=now, address=address)
             if held is not None:
                 return held
         return Actor(scopes=NOBODY.scopes, address=address)
