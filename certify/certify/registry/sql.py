@@ -5,15 +5,17 @@ Rules this module keeps:
 - `Reader` and `Writer` are all that the registry and the service know of their storage;
 - every statement here is understood by SQLite and PostgreSQL alike; a store adds only how transactions begin and end;
 - values are always parameters, never text within a statement;
-- blobs are brought to the disk in one pass, right before the transaction commits, and so are the rows of tables that
-  only grow and that no writer reads.
+- what a transaction changes in records, uploads, events and the audit waits in memory, and is written in a few
+  statements before the commit: writers hold the write lock, so nobody else changes these meanwhile, and the view sees
+  what waits as if it were written;
+- blobs are brought to the disk in one pass, right before the transaction commits.
 """
 
 # ruff: noqa: D102 - `Reader` and `Writer` say what the methods of `SqlView` promise
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,7 +23,7 @@ from typing import Any, Final, Protocol
 
 from certify.registry.disk import Blobs, Disk
 from certify.registry.entries import Release, Status
-from certify.registry.errors import DAMAGED, Conflict, wrong
+from certify.registry.errors import BUSY, DAMAGED, Conflict, wrong
 from certify.registry.merkle import Subtree
 
 MANY: Final = 2**62
@@ -30,8 +32,11 @@ IDENTITIES: Final = frozenset({"user", "token", "session"})
 """Kinds of records that say who somebody is."""
 _COUNT: Final = ("count", "identities")
 """The record whose version counts the changes of those."""
-_ROWS_AT_ONCE: Final = 200
-"""So many rows in one statement: both databases take more parameters than these have."""
+BLOB: Final = "blob"
+"""Stands for a kind of record where it is said what a write will ask for: whether a blob is held."""
+_VALUES_AT_ONCE: Final = 49
+"""So many values in one statement, at most: PostgreSQL's driver remembers a statement that has no more than 50."""
+_NAMES_AT_ONCE: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +230,28 @@ TABLES: Final[Mapping[str, tuple[str, ...]]] = {
 """Every table with its columns, in an order in which rows can be entered."""
 
 
+@dataclass(slots=True)
+class _Waiting:
+    """What a transaction has still to write.
+
+    Attributes:
+        records: by kind and id, each with its data as text.
+        rows: rows to be added, by table and key.
+        blobs: bytes by digest.
+        numbers: numbers that were asked of the database once, and are kept up to date here.
+    """
+
+    records: dict[tuple[str, str], tuple[Record, str]] = field(default_factory=dict)
+    rows: dict[str, dict[Any, tuple[Any, ...]]] = field(default_factory=dict)
+    blobs: dict[str, bytes] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
+
+    def copy(self) -> _Waiting:
+        """As it is now."""
+        rows = {table: dict(found) for table, found in self.rows.items()}
+        return _Waiting(dict(self.records), rows, dict(self.blobs), dict(self.numbers))
+
+
 class Spoiled(Exception):
     """A part of a transaction that was not to be undone alone has failed, and all of it is undone."""
 
@@ -236,10 +263,10 @@ class SqlView:
         self._execute = run
         self._disk = disk
         self._blobs = blobs
-        self._pending: dict[str, bytes] = {}
+        self._waiting = _Waiting()
+        self._seen: dict[tuple[str, str], Record | None] = {}
+        self._absent: set[str] = set()
         self._fresh: set[str] = set()
-        self._numbers: dict[str, int] = {}
-        self._later: list[tuple[str, tuple[Any, ...]]] = []
         self._made = 0
         self._failed = False
         self.journal: list[Path] = []
@@ -324,16 +351,48 @@ class SqlView:
         return bool(self._rows("SELECT 1 FROM blobs WHERE digest = ?", digest))
 
     def holds_blob(self, digest: str) -> bool:
-        statement = "SELECT 1 FROM blobs WHERE digest = ? UNION ALL SELECT 1 FROM staged WHERE digest = ?"
-        return bool(self._rows(statement, digest, digest))
+        if digest in self._waiting.rows.get("staged", ()):
+            return True
+        return digest not in self._absent and bool(self._held([digest]))
+
+    def _held(self, digests: Sequence[str]) -> set[str]:
+        """Those of the digests that rows name."""
+        marks = ", ".join("?" * len(digests))
+        found = (f"SELECT digest FROM {table} WHERE digest IN ({marks})" for table in ("blobs", "staged"))  # noqa: S608 - names of ours
+        return {row[0] for row in self._rows(" UNION ALL ".join(found), *digests, *digests)}
 
     def record(self, kind: str, identity: str) -> Record | None:
-        rows = self._rows(f"{_SELECT_RECORDS} WHERE kind = ? AND id = ?", kind, identity)
-        return _record(rows[0]) if rows else None
+        name = (kind, identity)
+        if name in self._waiting.records:
+            return self._waiting.records[name][0]
+        if name not in self._seen:
+            rows = self._rows(f"{_SELECT_RECORDS} WHERE kind = ? AND id = ?", kind, identity)
+            self._seen[name] = _record(rows[0]) if rows else None
+        return self._seen[name]
+
+    def fetch(self, names: Iterable[tuple[str, str]]) -> None:
+        """Read what will be asked for one by one: records by kind and id, and whether blobs are held.
+
+        The first thing in a transaction.
+        """
+        wanted: dict[str, list[str]] = {}
+        for kind, identity in dict.fromkeys(names):
+            wanted.setdefault(kind, []).append(identity)
+        for kind, ids in wanted.items():
+            for start in range(0, len(ids), _NAMES_AT_ONCE):
+                some = ids[start : start + _NAMES_AT_ONCE]
+                if kind == BLOB:
+                    self._absent |= {*some} - self._held(some)
+                else:
+                    statement = f"{_SELECT_RECORDS} WHERE kind = ? AND id IN ({', '.join('?' * len(some))})"
+                    found = [_record(row) for row in self._rows(statement, kind, *some)]
+                    self._seen |= dict.fromkeys((kind, identity) for identity in some)
+                    self._seen |= {(kind, record.id): record for record in found}
 
     def records(
         self, kind: str, *, owner: str | None = None, state: str | None = None, after: str = "", limit: int = MANY
     ) -> tuple[Record, ...]:
+        self.settle()
         where, values = ["kind = ?", "id > ?"], [kind, after]
         for column, value in (("owner", owner), ("state", state)):
             if value is not None:
@@ -347,6 +406,7 @@ class SqlView:
         return int(rows[0][0]) if rows else 0
 
     def events(self, after: int, limit: int) -> tuple[Event, ...]:
+        self.settle()
         statement = "SELECT number, at, kind, item, data FROM events WHERE number > ? ORDER BY number LIMIT ?"
         return tuple(
             Event(number, at, kind, item, json.loads(data))
@@ -354,15 +414,19 @@ class SqlView:
         )
 
     def last_event(self) -> int:
+        self.settle()
         return int(self._value("SELECT coalesce(max(number), 0) FROM events"))
 
     def audited(self, before: int = MANY, limit: int = 100, outcome: str = "") -> tuple[Audited, ...]:
+        self.settle()
         where, values = ("AND outcome = ?", (outcome,)) if outcome else ("", ())
         columns = ", ".join(TABLES["audit"])
         statement = f"SELECT {columns} FROM audit WHERE number < ? {where} ORDER BY number DESC LIMIT ?"  # noqa: S608 - text of ours
         return tuple(Audited(*row) for row in self._rows(statement, before, *values, limit))
 
     def staged_bytes(self, owner: str) -> int:
+        if f"staged {owner}" not in self._waiting.numbers:
+            self.settle()
         return self._once(f"staged {owner}", "SELECT coalesce(sum(size), 0) FROM staged WHERE owner = ?", owner)
 
     # Changing
@@ -374,63 +438,81 @@ class SqlView:
         return changed
 
     def _once(self, name: str, statement: str, *values: Any) -> int:
-        """A number that is asked of the database once in a transaction, and kept up to date here."""
-        if name not in self._numbers:
-            self._numbers[name] = int(self._value(statement, *values))
-        return self._numbers[name]
+        """A number that is asked of the database once in a transaction."""
+        numbers = self._waiting.numbers
+        if name not in numbers:
+            numbers[name] = int(self._value(statement, *values))
+        return numbers[name]
 
-    def _enter_later(self, table: str, *row: Any) -> None:
-        """Enter a row before the commit, under the next number of its table."""
+    def _grow(self, table: str, *row: Any) -> None:
+        """Add a row under the next number of its table."""
         number = self._once(table, f"SELECT coalesce(max(number), 0) FROM {table}") + 1  # noqa: S608 - names of ours
-        self._numbers[table] = number
-        self._later.append((table, (number, *row)))
+        self._waiting.numbers[table] = number
+        self._waiting.rows.setdefault(table, {})[number] = (number, *row)
 
     @contextmanager
     def part(self) -> Iterator[None]:
         """A part that is undone alone when it raises."""
-        pending, numbers, later = dict(self._pending), dict(self._numbers), len(self._later)
+        waiting = self._waiting.copy()
         self._run("SAVEPOINT part", ())
         try:
             yield
+            self.settle()
         except BaseException:
             self._run("ROLLBACK TO SAVEPOINT part", ())
             self._run("RELEASE SAVEPOINT part", ())
-            self._pending, self._numbers, self._failed = pending, numbers, False
-            del self._later[later:]
+            self._waiting, self._failed = waiting, False
+            self._seen.clear()
             raise
         self._run("RELEASE SAVEPOINT part", ())
 
     @contextmanager
     def hopeful_part(self) -> Iterator[None]:
-        """A part that is hardly ever undone: it may raise while it has changed nothing.
+        """A part that is undone alone when it raises, as long as nothing of it was written.
 
         Raises:
-            Spoiled: it has raised otherwise, and the whole transaction is to be undone.
+            Spoiled: something was, and the whole transaction is to be undone.
         """
-        made, later, pending = self._made, len(self._later), len(self._pending)
+        waiting, made = self._waiting.copy(), self._made
         try:
             yield
         except Exception as error:
-            if self._failed or (made, later, pending) != (self._made, len(self._later), len(self._pending)):
+            if self._failed or made != self._made:
                 self._failed = True
                 raise Spoiled from error
+            self._waiting = waiting
             raise
 
-    def flush(self) -> None:
-        """Enter the rows that waited, and bring the blobs to the disk; the last thing before the commit.
+    def settle(self) -> None:
+        """Write what waits, but for the bytes of blobs.
 
         Raises:
             Spoiled: a part has failed that cannot be undone alone.
         """
         if self._failed:
             raise Spoiled
-        for table in dict.fromkeys(table for table, _ in self._later):
+        records, rows = self._waiting.records, self._waiting.rows
+        self._waiting.records, self._waiting.rows = {}, {}
+        if records:
+            self._disk.steps("update records")
+            changed = self._insert("records", [(*_columns(record), text) for record, text in records.values()], _SWAP)
+            if changed != len(records):
+                raise wrong(BUSY, "a record was changed by somebody who does not hold the write lock")
+            self._seen |= {name: record for name, (record, _) in records.items()}
+        for table, found in rows.items():
             self._disk.steps(f"insert into {table}")
-            self.enter(table, [row for other, row in self._later if other == table])
-        self._later = []
-        if self._pending:
-            self.journal += self._blobs.put(self._pending, self._rests)
-            self._pending = {}
+            self._insert(table, list(found.values()))
+
+    def flush(self) -> None:
+        """Write what waits, and bring the blobs to the disk; the last thing before the commit.
+
+        Raises:
+            Spoiled: as `settle`.
+        """
+        self.settle()
+        if self._waiting.blobs:
+            self.journal += self._blobs.put(self._waiting.blobs, self._rests)
+            self._waiting.blobs = {}
 
     def _rests(self, digest: str) -> bool:
         """Whether the blob was brought to the disk by an earlier transaction, as far as rows can tell."""
@@ -438,33 +520,37 @@ class SqlView:
 
     def put_blobs(self, blobs: Mapping[str, bytes]) -> None:
         for digest, data in blobs.items():
-            self._pending[digest] = data
+            self._waiting.blobs[digest] = data
             if self.knows_blob(digest):
                 continue
             if self.holds_blob(digest):
-                self._unstage(digest)
+                self._unstage([digest])
             else:
                 self._fresh.add(digest)
+                self._absent.discard(digest)
             self._change("INSERT INTO blobs VALUES (?, ?)", digest, len(data))
 
     def stage_blob(self, digest: str, data: bytes, owner: str, at: str) -> None:
         if self.holds_blob(digest):
             return
         self._fresh.add(digest)
-        self._pending[digest] = data
-        self._change("INSERT INTO staged VALUES (?, ?, ?, ?)", digest, len(data), owner, at)
-        if f"staged {owner}" in self._numbers:
-            self._numbers[f"staged {owner}"] += len(data)
+        self._waiting.blobs[digest] = data
+        self._waiting.rows.setdefault("staged", {})[digest] = (digest, len(data), owner, at)
+        if f"staged {owner}" in self._waiting.numbers:
+            self._waiting.numbers[f"staged {owner}"] += len(data)
 
     def unstage(self, before: str) -> tuple[str, ...]:
+        self.settle()
         found = tuple(row[0] for row in self._rows("SELECT digest FROM staged WHERE at < ?", before))
-        for digest in found:
-            self._unstage(digest)
+        self._unstage(found)
         return found
 
-    def _unstage(self, digest: str) -> None:
-        self._change("DELETE FROM staged WHERE digest = ?", digest)
-        self._numbers = {name: number for name, number in self._numbers.items() if not name.startswith("staged ")}
+    def _unstage(self, digests: Iterable[str]) -> None:
+        self.settle()
+        for digest in digests:
+            self._change("DELETE FROM staged WHERE digest = ?", digest)
+        numbers = self._waiting.numbers
+        self._waiting.numbers = {name: n for name, n in numbers.items() if not name.startswith("staged ")}
 
     def append(
         self, number: int, *, node: str, data: bytes, leaf: bytes, subtrees: tuple[Subtree, ...], note: str
@@ -499,25 +585,18 @@ class SqlView:
     def put_record(self, record: Record, expected: int) -> Record:
         stored = replace(record, version=expected + 1)
         text = json.dumps(stored.data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        row = (stored.owner, stored.state, stored.version, stored.at, text)
-        if expected:
-            statement = (
-                "UPDATE records SET owner = ?, state = ?, version = ?, at = ?, data = ? "
-                "WHERE kind = ? AND id = ? AND version = ?"
-            )
-            changed = self._change(statement, *row, record.kind, record.id, expected)
-            self._count_identity(record.kind)
-        else:
-            columns = "owner, state, version, at, data, kind, id"
-            statement = f"INSERT INTO records ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"  # noqa: S608 - names of ours
-            changed = self._change(statement, *row, record.kind, record.id)
-        if not changed:
-            found = self.record(record.kind, record.id)
+        found = self.record(record.kind, record.id)
+        if (found.version if found else 0) != expected:
             raise Conflict(f"{record.kind} {record.id}", expected, found.version if found else 0)
+        self._waiting.records[(record.kind, record.id)] = (stored, text)
+        if expected:
+            self._count_identity(record.kind)
         return stored
 
     def drop_record(self, kind: str, identity: str) -> None:
+        self.settle()
         self._change("DELETE FROM records WHERE kind = ? AND id = ?", kind, identity)
+        self._seen[(kind, identity)] = None
         self._count_identity(kind)
 
     def _count_identity(self, kind: str) -> None:
@@ -531,30 +610,42 @@ class SqlView:
 
     def add_event(self, at: str, kind: str, item: str, data: Mapping[str, Any]) -> None:
         text = json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        self._enter_later("events", at, kind, item, text)
+        self._grow("events", at, kind, item, text)
 
     def add_audit(self, at: str, who: str, action: str, item: str, outcome: str, reason: str, address: str) -> None:
-        self._enter_later("audit", at, who, action, item, outcome, reason, address)
+        self._grow("audit", at, who, action, item, outcome, reason, address)
 
     # Copies
 
     def rows(self, table: str) -> list[tuple[Any, ...]]:
         """Every row of a table."""
+        self.settle()
         columns = TABLES[table]
         found = self._rows(f"SELECT {', '.join(columns)} FROM {table}")  # noqa: S608 - names of ours
         return sorted(tuple(row) for row in found)
 
     def enter(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
         """Enter rows as they are."""
-        columns = TABLES[table]
-        marks = f"({', '.join('?' * len(columns))})"
-        for start in range(0, len(rows), _ROWS_AT_ONCE):
-            some = rows[start : start + _ROWS_AT_ONCE]
-            statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([marks] * len(some))}"  # noqa: S608 - names of ours
-            self._run(statement, [value for row in some for value in row])
+        self._insert(table, rows)
+
+    def _insert(self, table: str, rows: Sequence[tuple[Any, ...]], otherwise: str = "") -> int:
+        """Add rows, several in a statement; the number of rows that were added or changed."""
+        columns, changed = TABLES[table], 0
+        marks, count = f"({', '.join('?' * len(columns))})", _VALUES_AT_ONCE // len(columns)
+        for start in range(0, len(rows), count):
+            some = rows[start : start + count]
+            values = ", ".join([marks] * len(some))
+            statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES {values}{otherwise}"  # noqa: S608 - names of ours
+            changed += self._run(statement, [value for row in some for value in row]).rowcount
+        self._made += changed
+        return changed
 
 
 _SELECT_RELEASES: Final = "SELECT node, release, subject, evidence, entry, status, version FROM releases"
+_SWAP: Final = (
+    " ON CONFLICT (kind, id) DO UPDATE SET owner = excluded.owner, state = excluded.state, version = excluded.version, "
+    "at = excluded.at, data = excluded.data WHERE records.version < excluded.version"
+)
 _SELECT_RECORDS: Final = "SELECT kind, id, owner, state, version, at, data FROM records"
 
 
@@ -569,6 +660,11 @@ def _release(row: Any) -> Release:
         return Release(node, release, subject, evidence, entry, Status(status), version)
     except ValueError:
         raise wrong(DAMAGED, f"{node}@{release} has no known status: {status!r}") from None
+
+
+def _columns(record: Record) -> tuple[Any, ...]:
+    """The columns of a record, but for its data."""
+    return record.kind, record.id, record.owner, record.state, record.version, record.at
 
 
 def _record(row: Any) -> Record:

@@ -32,7 +32,7 @@ from certify.registry.errors import (
     from_system,
     wrong,
 )
-from certify.registry.sql import Reader, SqlView, Writer
+from certify.registry.sql import Reader, Spoiled, SqlView, Writer
 from certify.times import system_clock, write_time
 from certify_spec.diagnostics import RequestError
 
@@ -72,15 +72,15 @@ class Store(Protocol):
         Within a `batch` it is on the disk when the batch returns.
         """
 
-    def batch(self, *, hopeful: bool = False) -> AbstractContextManager[None]:
+    def batch(self, *, hopeful: bool = False) -> AbstractContextManager[SqlView]:
         """Several writes in one transaction: each is undone alone, all are acknowledged together.
 
         Args:
-            hopeful: whether to do without a savepoint for each write. One that fails before it has changed anything is
-                undone alone all the same; after that, all are.
+            hopeful: whether to do without a savepoint for each write. One that fails while all that it has changed
+                waits in memory is undone alone all the same; otherwise all are.
 
         Raises:
-            Spoiled: a write has failed after it had changed something, and nothing was written.
+            Spoiled: a write has failed that cannot be undone alone, and nothing was written.
         """
 
     def identity_changes(self) -> int:
@@ -120,14 +120,24 @@ class Transactions:
                 yield view
 
     @contextlib.contextmanager
-    def batch(self, *, hopeful: bool = False) -> Iterator[None]:
+    def batch(self, *, hopeful: bool = False) -> Iterator[SqlView]:
         """Several writes in one transaction: each is undone alone, all are acknowledged together."""
         with self._writing() as view:
             self._batch, self._hopeful = view, hopeful
             try:
-                yield
+                yield view
             finally:
                 self._batch = None
+            if hopeful:
+                _settled(view)
+
+
+def _settled(view: SqlView) -> None:
+    """Write what the parts of a hopeful batch have left waiting; that one of them is wrong shows only here."""
+    try:
+        view.settle()
+    except Exception as error:
+        raise Spoiled from error
 
 
 class SqliteStore(Transactions):

@@ -26,7 +26,7 @@ from certify.evidence.keys import PublicKey
 from certify.registry.entries import DIGEST
 from certify.registry.errors import BLOB_DIGEST, BLOB_MISSING, UNKNOWN_NAME, Refused, reason, wrong
 from certify.registry.registry import Registry, Shown, StoredWaiver
-from certify.registry.sql import Record
+from certify.registry.sql import BLOB, Record
 from certify.registry.submission import Checked, Receipt, Submission, checked
 from certify.service import bundles, drafts, identity, reading
 from certify.service.answers import answer
@@ -477,7 +477,7 @@ async def begin_draft(context: Context) -> Response:
             view.add_event(now, "draft", identifier, {"status": stored.state, "version": stored.version})
             return stored
 
-    return answer(drafts.shown(await context.write(work)), 201)
+    return answer(drafts.shown(await context.write(work, (drafts.KIND, identifier))), 201)
 
 
 async def list_drafts(context: Context) -> Response:
@@ -542,7 +542,8 @@ async def _changed(
             view.add_event(now, "draft", identifier, {"status": stored.state, "version": stored.version})
             return stored
 
-    return await context.write(work)  # type: ignore[no-any-return]  # a record
+    needs = [(drafts.KIND, identifier), *([(BLOB, blob[0])] if blob else [])]
+    return await context.write(work, *needs)  # type: ignore[no-any-return]  # a record
 
 
 async def complete(context: Context) -> Response:

@@ -39,6 +39,7 @@ class _Order:
     """A write, and who waits for it."""
 
     work: Work
+    needs: tuple[tuple[str, str], ...]
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
     result: Any = None
@@ -112,10 +113,15 @@ class Desk:
             return self._read(work)
         return await self.read(work)
 
-    async def write(self, work: Callable[[Registry], T]) -> T:
-        """Do the work in the writer's thread; when this returns, it is on the disk."""
+    async def write(self, work: Callable[[Registry], T], *needs: tuple[str, str]) -> T:
+        """Do the work in the writer's thread; when this returns, it is on the disk.
+
+        Args:
+            work: what to do.
+            needs: records that it will ask for, by kind and id: those of all writes that wait are read at once.
+        """
         loop = asyncio.get_running_loop()
-        order = _Order(work, loop, loop.create_future())
+        order = _Order(work, needs, loop, loop.create_future())
         self._orders.put(order)
         return await order.future  # type: ignore[no-any-return]  # what the work gave
 
@@ -176,7 +182,8 @@ class Desk:
 
     def _write(self, orders: list[_Order], *, hopeful: bool) -> None:
         registry = self._registry()
-        with registry.store.batch(hopeful=hopeful):
+        with registry.store.batch(hopeful=hopeful) as view:
+            view.fetch(name for order in orders for name in order.needs)
             for order in orders:
                 order.result = order.error = None
                 try:

@@ -65,9 +65,9 @@ class Context:
         """Do the work in a reader's thread."""
         return await self.service.desk.read(work)
 
-    async def write(self, work: Callable[[Registry], Any]) -> Any:
-        """Do the work in the writer's thread."""
-        return await self.service.desk.write(work)
+    async def write(self, work: Callable[[Registry], Any], *needs: tuple[str, str]) -> Any:
+        """Do the work in the writer's thread; `needs` are the records that it will ask for, by kind and id."""
+        return await self.service.desk.write(work, *needs)
 
 
 Handler = Callable[[Context], Awaitable[Response]]
