@@ -56,6 +56,8 @@ def refuse_generators(function: Callable[..., Any]) -> None:
 class Breaker:
     """A breaker that counts failures in a row; probes carry a lease."""
 
+    _good = 0  # what `failures` is when there was none
+
     def __init__(
         self,
         failure_threshold: int,
@@ -106,7 +108,7 @@ class Breaker:
         with self._lock:
             if era != self.era:
                 return
-            self.failures = 0
+            self.failures = self._good
             if self.mode:
                 self._probes -= 1
                 self._successes += 1
@@ -126,7 +128,7 @@ class Breaker:
             self.failures += 1
             if not self.mode and self.failures < self._threshold:
                 return
-            self.mode, self.era, self.failures = "open", self.era + 1, 0
+            self.mode, self.era, self.failures = "open", self.era + 1, self._good
             self._probes = self._successes = 0
             self._until = self._clock() + self._recovery
             self._events.append("open")
@@ -154,7 +156,9 @@ class Breaker:
 
             @functools.wraps(function)
             async def guarded(*args: Any, **kwargs: Any) -> Any:
-                era = self.enter() if self.mode else self.era
+                era = self.era  # before the mode: once this is past, so is whatever the mode says
+                if self.mode:
+                    era = self.enter()
                 try:
                     result = await function(*args, **kwargs)
                 except BaseException as error:
@@ -168,7 +172,9 @@ class Breaker:
 
         @functools.wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            era = self.enter() if self.mode else self.era
+            era = self.era
+            if self.mode:
+                era = self.enter()
             try:
                 result = function(*args, **kwargs)
             except BaseException as error:
@@ -185,7 +191,9 @@ class Breaker:
         if inspect.iscoroutinefunction(function):
 
             async def guarded(x: Any) -> Any:
-                era = self.enter() if self.mode else self.era
+                era = self.era
+                if self.mode:
+                    era = self.enter()
                 try:
                     result = await function(x)
                 except BaseException as error:
@@ -198,7 +206,9 @@ class Breaker:
             return guarded
 
         def wrapper(x: Any) -> Any:
-            era = self.enter() if self.mode else self.era
+            era = self.era
+            if self.mode:
+                era = self.enter()
             try:
                 result = function(x)
             except BaseException as error:
@@ -212,14 +222,20 @@ class Breaker:
 
 
 class WindowedBreaker(Breaker):
-    """A breaker that looks at a window of outcomes: a ring of bits and two counters, integers only."""
+    """A breaker that looks at a window of outcomes: a ring of bits and two counters, integers only.
+
+    While the window is full of successes a further one changes nothing, as nobody can tell where a ring begins:
+    `failures`, which the success path looks at, is then 0.
+    """
+
+    _good = 1  # until the window is full of successes, these are recorded too
 
     def __init__(self, window: int, failure_rate: int, minimum_calls: int, recovery_time: float, **more: Any) -> None:
         super().__init__(1, recovery_time, **more)
         self._ring = bytearray(window)
         self._rate, self._minimum = failure_rate, minimum_calls
         self._size = self._at = self._bad = 0
-        self.failures = 1  # every outcome is recorded, the successful ones too
+        self.failures = self._good
 
     def succeeded(self, era: int) -> None:
         """A call of an era has succeeded."""
@@ -231,7 +247,6 @@ class WindowedBreaker(Breaker):
                     self._open()
                 return
         super().succeeded(era)
-        self.failures = 1
 
     def failed(self, era: int, error: BaseException) -> None:
         """A call of an era has ended with an exception."""
@@ -245,11 +260,10 @@ class WindowedBreaker(Breaker):
                     self._open()
                 return
         super().failed(era, error)
-        self.failures = 1
 
     def _open(self) -> None:
         self._size = self._at = self._bad = 0
-        self._ring = bytearray(len(self._ring))
+        self._ring, self.failures = bytearray(len(self._ring)), self._good
         self.mode, self.era = "open", self.era + 1
         self._until = self._clock() + self._recovery
 
@@ -261,6 +275,7 @@ class WindowedBreaker(Breaker):
         self._at = at + 1 if at + 1 < len(ring) else 0
         if self._size < len(ring):
             self._size += 1
+        self.failures = self._bad or self._size < len(ring)
         return self._size >= self._minimum and self._bad * 100 >= self._rate * self._size
 
 
@@ -586,7 +601,9 @@ def fused(function: Callable[[Any], Any], retry: Retry, breaker: Breaker, bulkhe
             except IndexError:
                 wait()
         try:
-            era = breaker.enter() if breaker.mode else breaker.era
+            era = breaker.era
+            if breaker.mode:
+                era = breaker.enter()
             try:
                 result = function(x)
             except BaseException as error:
@@ -619,7 +636,9 @@ def fused_async(
         else:
             await bulkhead.wait()
         try:
-            era = breaker.enter() if breaker.mode else breaker.era
+            era = breaker.era
+            if breaker.mode:
+                era = breaker.enter()
             try:
                 result = await function(x)
             except BaseException as error:

@@ -32,6 +32,17 @@ from certify_codegen.patterns import CONVENTIONS
 from certify_spec.loader import Loader, shipped
 
 LOOPS = 2_000
+FRAMES = (
+    ("retry,breaker,bulkhead", "three"),
+    ("retry,window,bulkhead", "three_windowed"),
+    ("breaker", "one"),
+    ("window", "one_windowed"),
+    ("retry", "one_retry"),
+    ("bulkhead", "one_bulkhead"),
+)
+"""The frames that are fused: layers, and a name."""
+ENDLESS = 1 << 20
+"""A window that is never full, so that each outcome is recorded under the lock."""
 Plain = Callable[[int], int]
 Async = Callable[[int], Coroutine[Any, Any, int]]
 
@@ -48,7 +59,7 @@ def generated(folder: Path) -> Any:
     stack = next(s for s in specifications if s.name == fusion.STACK)
     proofs = {s.name: "" for s in specifications}
     files = package(modules, options, proofs)
-    for order, name in (("retry,breaker,bulkhead", "three"), ("breaker", "one")):
+    for order, name in FRAMES:
         for prefix, ending in (("", ""), ("async ", "_async")):
             layers = fusion.layers(order.split(","))
             shape = fusion.signature(f"{prefix}{name}{ending}(x: int) -> int")
@@ -59,8 +70,9 @@ def generated(folder: Path) -> Any:
         (folder / "resilience_bench" / name).write_text(text, encoding="utf-8")
     sys.path.insert(0, str(folder))
     found = importlib.import_module("resilience_bench")
-    for name in ("three", "three_async", "one", "one_async"):
+    for _, name in FRAMES:
         importlib.import_module(f"resilience_bench.fused_{name}")
+        importlib.import_module(f"resilience_bench.fused_{name}_async")
     return found
 
 
@@ -72,10 +84,10 @@ async def backend_async(x: int) -> int:
     return x
 
 
-def three(package: Any) -> dict[str, Any]:
+def three(package: Any, *, windowed: bool = False) -> dict[str, Any]:
     return {
         "retry": package.Retry(idempotent=True),
-        "breaker": package.CircuitBreaker(),
+        "breaker": package.CountWindowBreaker(window=100, minimum=100) if windowed else package.CircuitBreaker(),
         "bulkhead": package.Bulkhead(capacity=10),
     }
 
@@ -88,8 +100,15 @@ def plain(package: Any) -> dict[str, Plain]:
         "breaker, fused, one argument": package.fused_one.fuse_one(backend, breaker=package.CircuitBreaker()),
         "breaker, by hand, any arguments": by_hand.Breaker(5, 30.0)(backend),
         "breaker, decorator": package.CircuitBreaker()(backend),
+        "count window, by hand, one argument": by_hand.WindowedBreaker(100, 50, 100, 30.0).of_one(backend),
+        "count window, fused, one argument": package.fused_one_windowed.fuse_one_windowed(
+            backend, breaker=package.CountWindowBreaker(window=100, minimum=100)
+        ),
         "count window, by hand": by_hand.WindowedBreaker(100, 50, 100, 30.0)(backend),
         "count window, decorator": package.CountWindowBreaker(window=100, minimum=100)(backend),
+        "count window, filling, by hand": by_hand.WindowedBreaker(ENDLESS, 50, ENDLESS, 30.0)(backend),
+        "count window, filling, decorator": package.CountWindowBreaker(window=ENDLESS, minimum=ENDLESS)(backend),
+        "count window, timed, decorator": package.CountWindowBreaker(window=100, minimum=100, slow_call=1.0)(backend),
         "time window, decorator": package.TimeWindowBreaker(minimum=100)(backend),
         "retry, decorator": package.Retry(idempotent=True)(backend),
         "bulkhead, decorator": package.Bulkhead(capacity=10)(backend),
@@ -99,6 +118,12 @@ def plain(package: Any) -> dict[str, Plain]:
             backend, by_hand.Retry(3, 0.1, 5.0), by_hand.Breaker(5, 30.0), by_hand.Bulkhead(10)
         ),
         "three layers, fused": package.fused_three.fuse_three(backend, **layers),
+        "three layers with a window, by hand, fused": by_hand.fused(
+            backend, by_hand.Retry(3, 0.1, 5.0), by_hand.WindowedBreaker(100, 50, 100, 30.0), by_hand.Bulkhead(10)
+        ),
+        "three layers with a window, fused": package.fused_three_windowed.fuse_three_windowed(
+            backend, **three(package, windowed=True)
+        ),
         "three layers, decorators": layers["retry"](layers["breaker"](layers["bulkhead"](backend))),
     }
 
@@ -113,8 +138,14 @@ def asynchronous(package: Any) -> dict[str, Async]:
         ),
         "breaker, by hand, any arguments": by_hand.Breaker(5, 30.0)(backend_async),
         "breaker, decorator": package.CircuitBreaker()(backend_async),
+        "count window, by hand, one argument": by_hand.WindowedBreaker(100, 50, 100, 30.0).of_one(backend_async),
+        "count window, fused, one argument": package.fused_one_windowed_async.fuse_one_windowed_async(
+            backend_async, breaker=package.CountWindowBreaker(window=100, minimum=100)
+        ),
         "count window, by hand": by_hand.WindowedBreaker(100, 50, 100, 30.0)(backend_async),
         "count window, decorator": package.CountWindowBreaker(window=100, minimum=100)(backend_async),
+        "count window, filling, by hand": by_hand.WindowedBreaker(ENDLESS, 50, ENDLESS, 30.0)(backend_async),
+        "count window, filling, decorator": package.CountWindowBreaker(window=ENDLESS, minimum=ENDLESS)(backend_async),
         "time window, decorator": package.TimeWindowBreaker(minimum=100)(backend_async),
         "retry, decorator": package.Retry(idempotent=True)(backend_async),
         "bulkhead, decorator": package.Bulkhead(capacity=10)(backend_async),
@@ -122,6 +153,15 @@ def asynchronous(package: Any) -> dict[str, Async]:
             backend_async, by_hand.Retry(3, 0.1, 5.0), by_hand.Breaker(5, 30.0), by_hand.AsyncBulkhead(10)
         ),
         "three layers, fused": package.fused_three_async.fuse_three_async(backend_async, **layers),
+        "three layers with a window, by hand, fused": by_hand.fused_async(
+            backend_async,
+            by_hand.Retry(3, 0.1, 5.0),
+            by_hand.WindowedBreaker(100, 50, 100, 30.0),
+            by_hand.AsyncBulkhead(10),
+        ),
+        "three layers with a window, fused": package.fused_three_windowed_async.fuse_three_windowed_async(
+            backend_async, **three(package, windowed=True)
+        ),
         "three layers, decorators": layers["retry"](layers["breaker"](layers["bulkhead"](backend_async))),
     }
 
@@ -131,8 +171,11 @@ def asynchronous(package: Any) -> dict[str, Async]:
 RATIOS = (
     ("breaker, fused, one argument", "breaker, by hand, one argument", 1.2),
     ("breaker, decorator", "breaker, by hand, any arguments", 1.2),
+    ("count window, fused, one argument", "count window, by hand, one argument", 1.2),
     ("count window, decorator", "count window, by hand", 1.2),
+    ("count window, filling, decorator", "count window, filling, by hand", 1.2),
     ("three layers, fused", "three layers, by hand, fused", 1.3),
+    ("three layers with a window, fused", "three layers with a window, by hand, fused", 1.3),
 )
 
 
@@ -162,9 +205,9 @@ def least(variants: dict[str, Any], measure: Callable[[Any], float], rounds: int
 
 def show(title: str, best: dict[str, float]) -> None:
     bare = best["bare call"]
-    print(f"\n{title}, ns a call\n  {'':<34}{'total':>8}{'overhead':>10}")
+    print(f"\n{title}, ns a call\n  {'':<44}{'total':>8}{'overhead':>10}")
     for name, total in best.items():
-        print(f"  {name:<34}{total:8.0f}{total - bare:10.0f}")
+        print(f"  {name:<44}{total:8.0f}{total - bare:10.0f}")
     for ours, theirs, target in RATIOS:
         whole = best[ours] / best[theirs]
         over = (best[ours] - bare) / (best[theirs] - bare)
@@ -182,7 +225,7 @@ def contended(variants: dict[str, Plain], threads: int) -> None:
             worker.start()
         for worker in workers:
             worker.join()
-        print(f"  {name:<34}{threads * 20 * LOOPS / (time.perf_counter() - begin) / 1e6:8.2f}")
+        print(f"  {name:<44}{threads * 20 * LOOPS / (time.perf_counter() - begin) / 1e6:8.2f}")
 
 
 def memory(package: Any) -> None:
@@ -202,7 +245,7 @@ def memory(package: Any) -> None:
         kept = [make() for _ in range(200)]
         size = tracemalloc.get_traced_memory()[0] / len(kept)
         tracemalloc.stop()
-        print(f"  {name:<34}{size:8.0f}")
+        print(f"  {name:<44}{size:8.0f}")
 
 
 def importing(folder: Path) -> None:
@@ -214,7 +257,7 @@ def importing(folder: Path) -> None:
             float(subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, check=True).stdout)
             for _ in range(5)
         ]
-        print(f"  {name:<34}{min(times):8.1f}")
+        print(f"  {name:<44}{min(times):8.1f}")
 
 
 def main() -> None:

@@ -35,24 +35,27 @@ class Layer:
     """A pattern as a layer.
 
     Attributes:
-        name: what `--fuse` and the parameters of the fused function call it.
+        name: what `--fuse` calls it.
         machine: the machine behind it.
         kind: its class.
         template: the module of its class.
+        role: what it is in a stack, and what the parameter of the fused function is called.
     """
 
     name: str
     machine: str
     kind: str
     template: str
+    role: str
 
 
 _LAYERS: Final = (
-    Layer("bulkhead", "Bulkhead", "Bulkhead", "bulkhead"),
-    Layer("limiter", "TokenBucket", "RateLimiter", "token_bucket"),
-    Layer("timeout", "Timeout", "Timeout", "timeout"),
-    Layer("retry", "Retry", "Retry", "retry"),
-    Layer("breaker", "CircuitBreaker", "CircuitBreaker", "circuit_breaker"),
+    Layer("bulkhead", "Bulkhead", "Bulkhead", "bulkhead", "bulkhead"),
+    Layer("limiter", "TokenBucket", "RateLimiter", "token_bucket", "limiter"),
+    Layer("timeout", "Timeout", "Timeout", "timeout", "timeout"),
+    Layer("retry", "Retry", "Retry", "retry", "retry"),
+    Layer("breaker", "CircuitBreaker", "CircuitBreaker", "circuit_breaker", "breaker"),
+    Layer("window", "CountWindowBreaker", "CountWindowBreaker", "count_window_breaker", "breaker"),
 )
 
 LAYERS: Final[Mapping[str, Layer]] = MappingProxyType({layer.name: layer for layer in _LAYERS})
@@ -108,9 +111,10 @@ def layers(names: Sequence[str]) -> tuple[Layer, ...]:
         for name in names
         if name not in LAYERS
     ]
+    roles = [LAYERS[name].role for name in names if name in LAYERS]
     wrong += [
-        Diagnostic(rules.BAD_FUSION, f"the layer `{name}` is there twice", fix="name each layer once")
-        for name in sorted({name for name in names if names.count(name) > 1})
+        Diagnostic(rules.BAD_FUSION, f"the layer `{role}` is there twice", fix="name each layer once")
+        for role in sorted({role for role in roles if roles.count(role) > 1})
     ]
     if not names:
         wrong.append(Diagnostic(rules.BAD_FUSION, "no layers are named", fix=f"known are {', '.join(LAYERS)}"))
@@ -150,7 +154,7 @@ def unsafe(chosen: Sequence[Layer], stack: m.Specification) -> tuple[Diagnostic,
 
 def _roles(names: Sequence[str]) -> dict[str, int]:
     """How far inside each layer is, by its role in a stack: a time limit outside the retry is the total one."""
-    where = {name: number for number, name in enumerate(names, 1)}
+    where = {LAYERS[name].role: number for number, name in enumerate(names, 1)}
     if "timeout" in where:
         is_total = "retry" in where and where["timeout"] < where["retry"]
         where["total" if is_total else "attempt"] = where.pop("timeout")
@@ -266,7 +270,7 @@ def _bad(message: str, fix: str) -> RequestError:
 
 def bounds(chosen: Sequence[Layer]) -> list[tuple[str, str]]:
     """What is proved of the whole stack, each with the properties that say so."""
-    names = [layer.name for layer in chosen]
+    names = [layer.role for layer in chosen]
 
     def inside(name: str, other: str) -> bool:
         return name in names and other in names and names.index(other) < names.index(name)
@@ -298,8 +302,10 @@ def bounds(chosen: Sequence[Layer]) -> list[tuple[str, str]]:
         why = f"{'Stack.answers_in_time, ' if total else ''}Timeout.never_late"
         found.append((f"no answer of {per} at or after `timeout.limit`{waits}", why))
     if "breaker" in names:
-        found.append(("while the circuit is open and not due: none downstream", "CircuitBreaker.open_stops"))
-        found.append(("probes of one round at once: at most `breaker.permitted_probes`", "CircuitBreaker.probe_bound"))
+        own = any(layer.machine == "CircuitBreaker" for layer in chosen)
+        machine = "CircuitBreaker" if own else "Breaker"  # which the others refine
+        found.append(("while the circuit is open and not due: none downstream", f"{machine}.open_stops"))
+        found.append(("probes of one round at once: at most `breaker.permitted_probes`", f"{machine}.probe_bound"))
     if "limiter" in names:
         inner = inside("limiter", "retry")
         per, why = ("tries", "Stack.calls_are_limited") if inner else ("requests", "Stack.requests_are_limited")
@@ -323,13 +329,15 @@ def setting_up(chosen: Sequence[Layer]) -> list[str]:
     lines: list[str] = []
     inner = "fn"
     for layer in reversed(chosen):
-        lines.append(f"_through_{layer.name} = {layer.name}({inner})")
-        inner = f"_through_{layer.name}"
+        lines.append(f"_through_{layer.role} = {layer.role}({inner})")
+        inner = f"_through_{layer.role}"
     names = [layer.name for layer in chosen]
     if "bulkhead" in names:
         lines.append("_permits, _take, _give = bulkhead._free, bulkhead._free.pop, bulkhead._free.append")
     if "retry" in names:
         lines.append("_clock, _timed = retry._clock, retry._timed")
+    if "window" in names:
+        lines.append("_ticks, _paced, _slow = breaker._clock, breaker._timed, breaker._slow_call")
     return lines
 
 
@@ -346,6 +354,7 @@ class _Frame:
             "timeout": self._timeout,
             "retry": self._retry,
             "breaker": self._breaker,
+            "window": self._window,
         }
 
     def through(self, position: int) -> list[str]:
@@ -359,7 +368,7 @@ class _Frame:
 
     def _slowly(self, position: int) -> str:
         """The layers from a position on, one by one."""
-        name = f"_through_{self._chosen[position].name}" if position < len(self._chosen) else "fn"
+        name = f"_through_{self._chosen[position].role}" if position < len(self._chosen) else "fn"
         return self._called(name)
 
     def _bulkhead(self, position: int) -> list[str]:
@@ -408,9 +417,25 @@ class _Frame:
             f"{INDENT * 2}breaker._succeeded(_era)",
         ]
 
+    def _window(self, position: int) -> list[str]:
+        return [
+            "_era = breaker._pass",
+            "if _era is None:",
+            f"{INDENT}{self._slowly(position)}",
+            "else:",
+            f"{INDENT}_entered = _ticks() if _paced else 0",
+            f"{INDENT}try:",
+            *_indented(self.through(position + 1), 2),
+            f"{INDENT}except Exception as _error:",
+            f"{INDENT * 2}breaker._failed(_era, _entered, _error)",
+            f"{INDENT * 2}raise",
+            f"{INDENT}if breaker._quiet is None or (_paced and _ticks() - _entered >= _slow):",
+            f"{INDENT * 2}breaker._succeeded(_era, _entered)",
+        ]
+
     def _retry(self, position: int) -> list[str]:
         again = "_again_async" if self._shape.asynchronous else "_again"
-        rest = f"_through_{self._chosen[position + 1].name}" if position + 1 < len(self._chosen) else "fn"
+        rest = f"_through_{self._chosen[position + 1].role}" if position + 1 < len(self._chosen) else "fn"
         more = f", {self._shape.forwarded}" if self._shape.forwarded else ""
         return [
             "_began = _clock() if _timed else 0",

@@ -22,7 +22,7 @@ from certify_codegen.certificate import Certificate, digest, sealed
 from certify_codegen.fusion import Layer, Signature, bounds, frame, setting_up
 from certify_codegen.machine import machine_text
 from certify_codegen.patterns import CONVENTIONS, FAILURES, Convention
-from certify_codegen.printer import INDENT, WIDTH
+from certify_codegen.printer import INDENT, WIDTH, Printer
 from certify_codegen.projection import Projection, project
 from certify_codegen.reading import UnreadableError
 from certify_codegen.validation import Candidate, equalities
@@ -110,6 +110,9 @@ def module(proved: Proved, options: Options) -> Module:
         asynchronous=options.asynchronous,
         specification=specification,
         machine=machine_text(projection, convention.base),
+        mirrored=[
+            line for mirror in convention.representation.mirrors for line in Printer(projection).mirrored(mirror)
+        ],
     )
     equality = _equality(Candidate(f"{convention.template}.py", body, projection))
     certificate = Certificate(

@@ -90,10 +90,10 @@ class _Emitter:
 
     def _machine(self) -> Iterator[str]:
         spec = self._specification
-        mirror = self._projection.representation.mirror
+        mirrors = self._projection.representation.mirrors
         parameters = [p.name for p in self._projection.parameters]
         slots = [f"_{name}" for name in (*parameters, *(v.name for v in self._projection.shared))]
-        slots += [mirror.name, mirror.switch] if mirror else []
+        slots += [*(mirror.name for mirror in mirrors), *{mirror.switch for mirror in mirrors}]
         yield f"class {MACHINE}({self._base}):"
         yield f'{INDENT}"""{spec.doc}'
         yield ""
@@ -130,12 +130,12 @@ class _Emitter:
             yield f'{INDENT * 3}raise ValueError("{self._specification.name}: {text} is to hold")'
         for variable in self._projection.shared:
             yield f"{INDENT * 2}{self._initial(variable)}"
-        if self._projection.representation.mirror is not None:
-            yield f"{INDENT * 2}self.{self._projection.representation.mirror.switch} = True"
-            mirror = self._projection.representation.mirror
+        mirrors = self._projection.representation.mirrors
+        yield from sorted({f"{INDENT * 2}self.{mirror.switch} = True" for mirror in mirrors})
+        for mirror in mirrors:
             kind = self._type(self._specification.variables[mirror.value].type)
-            text = self._printer.mirrored(mirror).replace(" = ", f": {kind} | None = ", 1)
-            yield f"{INDENT * 2}{text}"
+            first, *more = self._printer.mirrored(mirror)
+            yield from (INDENT * 2 + line for line in (first.replace(" = ", f": {kind} | None = ", 1), *more))
 
     def _initial(self, variable: m.StateVariable) -> str:
         if variable.initial is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -29,20 +29,25 @@ class Convention:
     representation: Representation = field(default_factory=Representation)
 
 
+_PASS: Final = Mirror("_pass", "mode", "closed", "era", "_obeyed")
+
 _CONVENTIONS: Final = (
     Convention(
         "CircuitBreaker",
         "circuit_breaker",
         ("CircuitBreaker",),
         "GuardingPattern",
-        Representation(mirror=Mirror("_pass", "mode", "closed", "era", "_obeyed")),
+        Representation(mirrors=(_PASS,)),
     ),
     Convention(
         "CountWindowBreaker",
         "count_window_breaker",
         ("CountWindowBreaker",),
         "GuardingPattern",
-        Representation(rings=dict.fromkeys(("failed_at", "slow_at"), Ring("window", "window_has_a_size"))),
+        Representation(
+            mirrors=(_PASS, replace(_PASS, name="_quiet", only="untroubled")),
+            rings=dict.fromkeys(("failed_at", "slow_at"), Ring("window", "window_has_a_size")),
+        ),
     ),
     Convention(
         "TimeWindowBreaker",
@@ -50,7 +55,8 @@ _CONVENTIONS: Final = (
         ("TimeWindowBreaker",),
         "GuardingPattern",
         Representation(
-            rings=dict.fromkeys(("calls_at", "failures_at", "slows_at"), Ring("buckets", "window_has_a_size"))
+            mirrors=(_PASS,),
+            rings=dict.fromkeys(("calls_at", "failures_at", "slows_at"), Ring("buckets", "window_has_a_size")),
         ),
     ),
     Convention("Retry", "retry", ("Retry",), "Pattern"),

@@ -93,7 +93,14 @@ class _Put:
     value: m.Expression
 
 
-_Unit = _Write | _Branch | _Loop | _Put
+@dataclass(frozen=True, slots=True)
+class _Reflection:
+    """The last thing to be done: a mirror is set."""
+
+    mirror: Mirror
+
+
+_Unit = _Write | _Branch | _Loop | _Put | _Reflection
 
 
 class Printer:
@@ -304,22 +311,26 @@ class Printer:
         units = self._merged(
             unit for name, update in self.projection.updates(action).items() for unit in self._units(name, update)
         )
-        lines = self._statements(units, _Around())
-        mirror = self.projection.representation.mirror
-        if mirror is not None and _writes_any(units, self._mirrored(mirror)):
-            lines.append(self.mirrored(mirror))
-        return lines
+        for mirror in self.projection.representation.mirrors:
+            units = _followed(units, _Reflection(mirror), self._mirrored(mirror))
+        return self._statements(units, _Around())
 
-    @staticmethod
-    def _mirrored(mirror: Mirror) -> frozenset[str]:
+    def _mirrored(self, mirror: Mirror) -> frozenset[str]:
         """The variables that a mirror depends on."""
-        return frozenset((mirror.variable, mirror.value))
+        only = self._names(self._specification.definitions[mirror.only].body) if mirror.only else frozenset()
+        return only | {mirror.variable, mirror.value}
 
-    def mirrored(self, mirror: Mirror) -> str:
+    def mirrored(self, mirror: Mirror) -> list[str]:
         """The statement that sets a mirror."""
         case = constant(self._specification.variables[mirror.variable].type, mirror.case)
-        when = f"self.{mirror.switch} and self._{mirror.variable} is {case}"
-        return f"self.{mirror.name} = self._{mirror.value} if {when} else None"
+        when = [f"self.{mirror.switch}", f"self._{mirror.variable} is {case}"]
+        only = self._operands(self._specification.definitions[mirror.only].body, _Around()) if mirror.only else []
+        line = f"self.{mirror.name} = self._{mirror.value} if {' and '.join([*when, *only])} else None"
+        if 2 * len(INDENT) + len(line) <= WIDTH:
+            return [line]
+        first, *rest = when + only
+        parts = [f"self._{mirror.value}", f"if {first}", *(f"and {text}" for text in rest), "else None"]
+        return [f"self.{mirror.name} = (", *(INDENT + part for part in parts), ")"]
 
     def _units(self, variable: str, update: m.Expression) -> tuple[_Unit, ...]:
         """What an update does, as statements: conditionals become branches, changes of maps become writes to fields."""
@@ -375,8 +386,9 @@ class Printer:
         lines: list[str] = []
         kept = dict(around.kept)
         while waiting:
+            others = [unit for unit in waiting if not isinstance(unit, _Reflection)]
             at = next(
-                (i for i, unit in enumerate(waiting) if not self._disturbs(unit, waiting[:i] + waiting[i + 1 :], kept)),
+                (i for i, unit in enumerate(waiting) if not self._disturbs(unit, others[:i] + others[i + 1 :], kept)),
                 None,
             )
             if at is None:
@@ -396,6 +408,8 @@ class Printer:
         return f"len(self._{place})" if place in self.projection.representation.tokens else f"self._{place}"
 
     def _rank(self, unit: _Unit) -> int:
+        if isinstance(unit, _Reflection):
+            return 2
         return 0 if isinstance(unit, _Write) and unit.variable in self.projection.representation.tokens else 1
 
     def _disturbs(self, unit: _Unit, others: Sequence[_Unit], kept: Mapping[str, str]) -> bool:
@@ -416,6 +430,8 @@ class Printer:
                 ]
             case _Branch(condition, then, otherwise):
                 return self._branch(condition, then, otherwise, around)
+            case _Reflection(mirror):
+                return self.mirrored(mirror)
 
     def _branch(
         self, condition: m.Expression, then: Sequence[_Unit], otherwise: Sequence[_Unit], around: _Around
@@ -496,6 +512,8 @@ class Printer:
                 return frozenset((f"{key}.{variable}",))
             case _Branch(_, then, otherwise):
                 return frozenset(name for part in (*then, *otherwise) for name in self._written(part))
+            case _Reflection():
+                return frozenset()
 
     def _read(self, unit: _Unit) -> frozenset[str]:
         match unit:
@@ -506,6 +524,8 @@ class Printer:
             case _Branch(condition, then, otherwise):
                 inside = (name for part in (*then, *otherwise) for name in self._read(part))
                 return self._names(condition) | frozenset(inside)
+            case _Reflection():
+                return frozenset()
 
     def _names(self, expression: m.Expression) -> frozenset[str]:
         found: set[str] = set()
@@ -536,13 +556,27 @@ def _meet(written: frozenset[str], read: frozenset[str]) -> bool:
     return any(name in read or ("." in name and name.partition(".")[2] in fields) for name in written)
 
 
-def _writes_any(units: Sequence[_Unit], names: frozenset[str]) -> bool:
-    return any(
-        unit.variable in names and not getattr(unit, "owner", "")
-        if not isinstance(unit, _Branch)
-        else _writes_any(unit.then, names) or _writes_any(unit.otherwise, names)
-        for unit in units
-    )
+def _followed(units: tuple[_Unit, ...], last: _Reflection, names: frozenset[str]) -> tuple[_Unit, ...]:
+    """The same with one thing done last wherever some names are written, as far inside as possible."""
+    writing = [unit for unit in units if _writes_any(unit, names)]
+    match writing:
+        case []:
+            return units
+        case [_Branch(condition, then, otherwise) as branch]:
+            inside = _Branch(condition, _followed(then, last, names), _followed(otherwise, last, names))
+            return tuple(inside if unit is branch else unit for unit in units)
+        case _:
+            return (*units, last)
+
+
+def _writes_any(unit: _Unit, names: frozenset[str]) -> bool:
+    match unit:
+        case _Branch(_, then, otherwise):
+            return any(_writes_any(part, names) for part in (*then, *otherwise))
+        case _Reflection():
+            return False
+        case _:
+            return unit.variable in names and not getattr(unit, "owner", "")
 
 
 def _conjuncts(e: m.Expression) -> tuple[m.Expression, ...]:

@@ -33,6 +33,7 @@ class Mirror:
         variable, case: it has a value exactly while this variable, an enum, is this case.
         value: the variable that gives its value.
         switch: a field that the calling convention owns; the mirror is None while it is false.
+        only: a definition that is to hold as well, if there is one.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Mirror:
     case: str
     value: str
     switch: str
+    only: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Representation:
         granted: by action, a conjunct of its guard (the name of a definition) that the caller answers for.
         others: by variable, the field that lists the elements that a tabulated update may change, and the definition
             of who is on it: `c` has each `d` on its list for which it holds, and may have more.
-        mirror: a mirror, if there is one.
+        mirrors: what is set at the end of transitions, all by one switch.
         rings: maps from numbers that are stored as lists.
         unused: actions that the calling convention does not need.
     """
@@ -72,7 +74,7 @@ class Representation:
     tokens: frozenset[str] = frozenset()
     granted: Mapping[str, str] = field(default_factory=dict)
     others: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    mirror: Mirror | None = None
+    mirrors: tuple[Mirror, ...] = ()
     rings: Mapping[str, Ring] = field(default_factory=dict)
     unused: frozenset[str] = frozenset()
 

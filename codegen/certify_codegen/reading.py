@@ -17,7 +17,7 @@ from typing import Final
 from certify_codegen.projection import Projection
 from certify_spec.datatypes import BOOL, EnumType, MapType, SortType, Type
 from certify_verifier import terms as t
-from certify_verifier.encoding import Encoder, Symbolic, SymbolicEnum, SymbolicMap, sort_name
+from certify_verifier.encoding import Encoder, Surroundings, Symbolic, SymbolicEnum, SymbolicMap, sort_name
 from certify_verifier.terms import Term
 
 
@@ -63,13 +63,13 @@ class Store:
         shared: the fields of the machine.
         fields: the fields of each element.
         names: arguments and local names.
-        mirror: what the mirror holds, if there is one.
+        mirrors: what the mirrors hold.
     """
 
     shared: Mapping[str, Symbolic]
     fields: Mapping[str, SymbolicMap]
     names: Mapping[str, _Value] = field(default_factory=dict)
-    mirror: Maybe | None = None
+    mirrors: Mapping[str, Maybe] = field(default_factory=dict)
 
     def state(self) -> dict[str, Symbolic]:
         """As a state of the specification."""
@@ -213,9 +213,8 @@ class Reader:
         return place
 
     def _machine_assigned(self, attribute: str, value: _Value, store: Store, node: ast.expr) -> Store:
-        mirror = self._projection.representation.mirror
-        if mirror is not None and attribute == mirror.name:
-            return replace(store, mirror=_as_maybe(value, node))
+        if any(attribute == mirror.name for mirror in self._projection.representation.mirrors):
+            return replace(store, mirrors={**store.mirrors, attribute: _as_maybe(value, node)})
         name = attribute.removeprefix("_")
         if attribute.startswith("_") and name in self._rings:
             kind = self._variables[name].type
@@ -271,14 +270,10 @@ class Reader:
         choice = self._encoder.choice
         shared = {name: choice(condition, value, b.shared[name]) for name, value in a.shared.items()}
         fields = {name: _map(choice(condition, value, b.fields[name])) for name, value in a.fields.items()}
-        mirror = a.mirror
-        if a.mirror is not None and b.mirror is not None:
-            mirror = Maybe(
-                t.ite(condition, a.mirror.present, b.mirror.present), t.ite(condition, a.mirror.value, b.mirror.value)
-            )
+        mirrors = {name: _either(condition, held, b.mirrors[name]) for name, held in a.mirrors.items()}
         # A local name of one branch is not known after it: nothing that is generated reads one there.
         names = {name: value for name, value in a.names.items() if b.names.get(name) is value}
-        return Store(shared, fields, names, mirror)
+        return Store(shared, fields, names, mirrors)
 
     # --- expressions -------------------------------------------------------------------------------------------------
 
@@ -346,8 +341,7 @@ class Reader:
         return found
 
     def _attribute(self, attribute: str, store: Store, node: ast.expr) -> Symbolic:
-        mirror = self._projection.representation.mirror
-        if mirror is not None and attribute == mirror.switch:
+        if any(attribute == mirror.switch for mirror in self._projection.representation.mirrors):
             return switch()
         name = attribute.removeprefix("_")
         if name in self._parameters:
@@ -454,16 +448,22 @@ def is_listed(listed: str, element: Term, owner: Term) -> Term:
     return t.apply(f"{LISTED}.{listed}", (element, owner), t.BOOL)
 
 
-def mirrored(projection: Projection, state: Mapping[str, Symbolic]) -> Maybe | None:
-    """What the mirror is to hold in a state: the value of its variable where its condition holds, nothing elsewhere."""
-    mirror = projection.representation.mirror
-    if mirror is None:
-        return None
-    tag = state[mirror.variable]
-    value = state[mirror.value]
-    assert isinstance(tag, Term)
-    assert isinstance(value, Term)
-    return Maybe(t.and_(switch(), t.equal(tag, t.constructor(tag.sort, f"{tag.sort}.{mirror.case}"))), value)
+def mirrored(projection: Projection, encoder: Encoder, state: Mapping[str, Symbolic]) -> dict[str, Maybe]:
+    """What the mirrors are to hold in a state: the value of a variable where a condition holds, nothing elsewhere."""
+    found: dict[str, Maybe] = {}
+    for mirror in projection.representation.mirrors:
+        tag, value = state[mirror.variable], state[mirror.value]
+        assert isinstance(tag, Term)
+        assert isinstance(value, Term)
+        when = [switch(), t.equal(tag, t.constructor(tag.sort, f"{tag.sort}.{mirror.case}"))]
+        if mirror.only:
+            when.append(encoder.formula(projection.specification.definitions[mirror.only].body, Surroundings(state)))
+        found[mirror.name] = Maybe(t.and_(*when), value)
+    return found
+
+
+def _either(condition: Term, a: Maybe, b: Maybe) -> Maybe:
+    return Maybe(t.ite(condition, a.present, b.present), t.ite(condition, a.value, b.value))
 
 
 def _as_maybe(value: _Value, node: ast.expr) -> Maybe:

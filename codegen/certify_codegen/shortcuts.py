@@ -4,21 +4,24 @@ A fast path does in one indivisible step of Python, without the lock, what a tra
 there is a title that says why that is sound, and the proof of it from the specification's own actions:
 
 - a breaker that is closed admits by reading its mirror, and lets a success or a cancellation change nothing;
+- a success in a full window of good outcomes only turns the ring, and nobody can tell where a ring begins;
 - a retry counts a call that succeeds at once, after the fact;
 - a bulkhead takes and gives back one token.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import ast
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from certify_codegen.printer import Printer
 from certify_codegen.projection import Projection
 from certify_spec import model as m
 from certify_spec.datatypes import SortType
 from certify_verifier import terms as t
-from certify_verifier.encoding import Symbolic
+from certify_verifier.encoding import Surroundings, Symbolic
 from certify_verifier.obligation import Frame
 from certify_verifier.terms import Term
 
@@ -31,21 +34,23 @@ class Shortcut:
     text: str
 
 
+_ADMITTED: Final = frozenset({"c.stage = _STAGE_INSIDE", "c.call_era = era"})
+#: A call that is not timed may have begun at any time: none is so long ago that it would be slow.
+_TIMED: Final = frozenset({"c.began = began if self._timed else now", "c.began = began if self._timed else self._now"})
+
 _WRITES: Final[Mapping[str, frozenset[str]]] = {
-    "CircuitBreaker": frozenset(
-        {
-            "c.stage = _STAGE_INSIDE",
-            "c.call_era = era",
-            "self._pass = self._era if self._obeyed and self._mode is _MODE_CLOSED else None",
-        }
-    ),
+    "CircuitBreaker": _ADMITTED,
+    "CountWindowBreaker": _ADMITTED | _TIMED,
+    "TimeWindowBreaker": _ADMITTED | _TIMED,
     "Retry": frozenset({"self._calls += 1"}),
 }
 
 
-def writes_allowed(machine: str) -> frozenset[str]:
+def writes_allowed(projection: Projection) -> frozenset[str]:
     """What code outside the machine's methods may write into its fields: each is part of a shortcut, or a mirror."""
-    return _WRITES.get(machine, frozenset())
+    printer = Printer(projection)
+    mirrors = ("\n".join(printer.mirrored(mirror)) for mirror in projection.representation.mirrors)
+    return _WRITES.get(projection.specification.name, frozenset()) | {ast.unparse(ast.parse(text)) for text in mirrors}
 
 
 def shortcuts(projection: Projection) -> Iterator[Shortcut]:
@@ -99,13 +104,29 @@ class _Prover:
 
 
 def _breaker(prover: _Prover) -> Iterator[Shortcut]:
+    admitted = yield from _closed_breaker(prover)
+    before = prover.before
+    _, after = prover.taken("succeed", before)
+    no_failures = t.equal(prover.term(before, "failures"), t.number(0))
+    yield prover.proved(
+        "a success of a call admitted while closed changes nothing if there are no failures to forget",
+        [*admitted, no_failures],
+        prover.unchanged(before, after),
+    )
+
+
+def _closed_breaker(prover: _Prover) -> Generator[Shortcut, None, list[Term]]:
+    """Calls that are admitted without the lock while it is closed; gives what is known of each when it ends."""
     before = prover.before
     closed, era = prover.case("mode", "closed", before), prover.term(before, "era")
     guard, after = prover.taken("admit", before)
+    carried = [t.equal(prover.term(after, "call_era"), era)]
+    if "began" in before:
+        carried.append(t.equal(prover.term(after, "began"), prover.term(before, "now")))
     yield prover.proved(
         "admitting by the mirror is `admit`: the call carries the era, and nothing else changes",
         [closed, prover.case("stage", "outside", before)],
-        t.and_(guard, t.equal(prover.term(after, "call_era"), era), prover.unchanged(before, after)),
+        t.and_(guard, *carried, prover.unchanged(before, after)),
     )
     # A past era, and its mode: an era has one mode for as long as it lasts, whatever happens.
     mode = prover.term(before, "mode")
@@ -130,17 +151,79 @@ def _breaker(prover: _Prover) -> Iterator[Shortcut]:
         t.equal(prover.term(before, "call_era"), past_era),
         prover.case("stage", "inside", before),
     ]
-    _, after = prover.taken("succeed", before)
-    no_failures = t.equal(prover.term(before, "failures"), t.number(0))
-    yield prover.proved(
-        "a success of a call admitted while closed changes nothing if there are no failures to forget",
-        [*admitted, no_failures],
-        prover.unchanged(before, after),
-    )
     _, after = prover.taken("cancel", before)
     yield prover.proved(
         "a cancellation of a call admitted while closed changes nothing", admitted, prover.unchanged(before, after)
     )
+    return admitted
+
+
+def _time_window(prover: _Prover) -> Iterator[Shortcut]:
+    yield from _closed_breaker(prover)
+
+
+def _count_window(prover: _Prover) -> Iterator[Shortcut]:
+    admitted = yield from _closed_breaker(prover)
+    before = prover.before
+    quick = t.less(t.minus(prover.term(before, "now"), prover.term(before, "began")), *_parameters(prover, "slow_call"))
+    definition = prover.specification.definitions["untroubled"]
+    untroubled = prover.frame.encoder.formula(definition.body, Surroundings(before))
+    _, after = prover.taken("succeed", before)
+    invariants, closed = prover.frame.invariants(before), prover.case("mode", "closed", before)
+    yield prover.proved(
+        "a success of a call admitted while closed turns a full window of good outcomes, or changes nothing",
+        [*admitted, *invariants, closed, untroubled, quick],
+        t.or_(*(_rotated(prover, before, after, t.number(places)) for places in (0, 1))),
+    )
+    # Two machines whose windows hold the same outcomes, in rings that begin at different places.
+    turned, by = dict(before), t.apply("r.by", (), t.INT)
+    for name in _RINGS:
+        turned[name] = prover.frame.encoder.unknown(prover.specification.variables[name].type, f"r.{name}")
+    given = [*invariants, _rotated(prover, before, turned, by)]
+    for action in prover.projection.actions:
+        arguments = prover.frame.arguments(action)
+        guards = [prover.frame.guard(action, state, arguments) for state in (before, turned)]
+        one, other = (prover.frame.after(action, state, arguments) for state in (before, turned))
+        full = t.equal(prover.term(one, "filled"), *_parameters(prover, "window"))
+        yield prover.proved(
+            f"where a ring begins makes no difference, to `{action.name}` neither",
+            given,
+            t.and_(
+                t.equal(*guards),
+                t.implies(guards[0], _rotated(prover, one, other, t.ite(full, by, t.number(0)))),
+            ),
+        )
+
+
+_RINGS: Final = ("failed_at", "slow_at", "place")
+
+
+def _rotated(prover: _Prover, one: Mapping[str, Symbolic], other: Mapping[str, Symbolic], by: Term) -> Term:
+    """That two states differ in where the ring begins alone: by so many places if it is full, and else in nothing."""
+    [window] = _parameters(prover, "window")
+    filled, at = prover.term(one, "filled"), t.variable("p", t.INT)
+
+    def turned(place: Term) -> Term:
+        further = t.plus(place, by)
+        return t.ite(t.less(further, window), further, t.minus(further, window))
+
+    held = [(_at(one[name], at), _at(other[name], turned(at))) for name in _RINGS[:2]]
+    used = t.and_(t.at_most(t.number(0), at), t.less(at, filled))
+    return t.and_(
+        t.at_most(t.number(0), by),
+        t.less(by, window),
+        t.implies(t.less(filled, window), t.equal(by, t.number(0))),
+        t.equal(prover.term(other, "place"), turned(prover.term(one, "place"))),
+        t.forall([at], t.implies(used, t.and_(*(t.equal(a, b) for a, b in held)))),
+        prover.unchanged(one, other, *_RINGS),
+    )
+
+
+def _at(held: Symbolic, place: Term) -> Term:
+    """What a ring holds at a place."""
+    found = held.at((place,))  # type: ignore[union-attr]  # rings are maps
+    assert isinstance(found, Term)
+    return found
 
 
 def _retry(prover: _Prover) -> Iterator[Shortcut]:
@@ -209,6 +292,8 @@ def _bulkhead(prover: _Prover) -> Iterator[Shortcut]:
 
 _MAKERS: Final[Mapping[str, Callable[[_Prover], Iterator[Shortcut]]]] = {
     "CircuitBreaker": _breaker,
+    "CountWindowBreaker": _count_window,
+    "TimeWindowBreaker": _time_window,
     "Retry": _retry,
     "Bulkhead": _bulkhead,
 }

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from certify_codegen import rules
 from certify_codegen.machine import MACHINE, element_class
 from certify_codegen.projection import Projection
-from certify_codegen.reading import Maybe, Reader, Store, UnreadableError, is_listed, mirrored, switch
+from certify_codegen.reading import Reader, Store, UnreadableError, is_listed, mirrored, switch
 from certify_codegen.shortcuts import shortcuts, writes_allowed
 from certify_spec import model as m
 from certify_spec.datatypes import MapType
@@ -212,9 +212,8 @@ class _Comparison:
             raise UnreadableError(f"no method `{name}`", self._tree)
         own = {f"_{v.name}" for v in self._projection.shared} | {v.name for v in self._projection.fields}
         own |= {f"_{p.name}" for p in self._projection.parameters}
-        mirror = self._projection.representation.mirror
-        own |= {mirror.name} if mirror else set()
-        allowed = writes_allowed(self._specification.name)
+        own |= {mirror.name for mirror in self._projection.representation.mirrors}
+        allowed = writes_allowed(self._projection)
         for node in _outside(self._tree, (MACHINE, element_class(self._projection))):
             if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Delete):
                 targets = node.targets if isinstance(node, ast.Assign | ast.Delete) else [node.target]
@@ -263,12 +262,10 @@ class _Comparison:
     def _started(self, statements: Sequence[ast.stmt], method: ast.FunctionDef) -> Store:
         """What the first assignments leave behind: tokens are lists of so many, the switch of a mirror is on."""
         store = Store({}, {})
-        mirror = self._projection.representation.mirror
+        switches = {mirror.switch for mirror in self._projection.representation.mirrors}
         for statement in statements:
             match statement:
-                case ast.Assign(targets=[ast.Attribute(attr=attr)], value=ast.Constant(value=True)) if (
-                    mirror is not None and attr == mirror.switch
-                ):
+                case ast.Assign(targets=[ast.Attribute(attr=attr)], value=ast.Constant(value=True)) if attr in switches:
                     continue
                 case ast.AnnAssign(
                     target=ast.Attribute(attr=attr),
@@ -371,14 +368,15 @@ class _Comparison:
     def _mirror_sides(
         self, store: Store, wanted: Mapping[str, Symbolic], *, at_start: bool = False
     ) -> list[tuple[str, Symbolic, Symbolic]]:
-        kept = mirrored(self._projection, wanted)
-        if kept is None:
-            return []
-        if store.mirror is None:
-            raise UnreadableError("the mirror is not set at the start", self._tree)
-        present = t.and_(switch(), store.mirror.present) if at_start else store.mirror.present
-        value = [t.ite(kept.present, side.value, t.number(0)) for side in (store.mirror, kept)]
-        return [("whether the mirror holds", present, kept.present), ("the mirror", value[0], value[1])]
+        sides: list[tuple[str, Symbolic, Symbolic]] = []
+        for name, kept in mirrored(self._projection, self._encoder, wanted).items():
+            if name not in store.mirrors:
+                raise UnreadableError(f"the mirror `{name}` is not set at the start", self._tree)
+            held = store.mirrors[name]
+            present = t.and_(switch(), held.present) if at_start else held.present
+            value = [t.ite(kept.present, side.value, t.number(0)) for side in (held, kept)]
+            sides += [(f"whether `{name}` holds", present, kept.present), (f"the mirror `{name}`", value[0], value[1])]
+        return sides
 
     def _store(
         self, action: m.Action, state: Mapping[str, Symbolic], bound: Mapping[str, Symbolic], verb: str
@@ -395,8 +393,7 @@ class _Comparison:
             raise UnreadableError(f"other arguments than those of `{action.name}`", method)
         shared = {v.name: state[v.name] for v in self._projection.shared}
         fields = {v.name: _as_map(state[v.name]) for v in self._projection.fields}
-        mirror: Maybe | None = mirrored(self._projection, state)
-        return Store(shared, fields, dict(names), mirror)
+        return Store(shared, fields, dict(names), mirrored(self._projection, self._encoder, state))
 
     def _arguments(self, action: m.Action) -> dict[str, Symbolic]:
         return {name: self._encoder.unknown(kind, f"a.{name}") for name, kind in action.parameters}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -261,22 +262,27 @@ def test_breaker_as_specified(through: str, package: ModuleType) -> None:
     run()
 
 
+@pytest.mark.parametrize("through", ["guards", "tasks", "untimed tasks"])
 @pytest.mark.parametrize("pattern", ["count_window_breaker", "time_window_breaker"])
-def test_windowed_breakers_as_specified(pattern: str, package: ModuleType) -> None:
+def test_windowed_breakers_as_specified(pattern: str, through: str, package: ModuleType) -> None:
     """P1, P2, P3, P4, P7: the window, as people see it, is the machine's after any calls, ends and pauses."""
-    parameters = PARAMETERS[pattern]
+    timed = through != "untimed tasks"
+    parameters = PARAMETERS[pattern] | ({} if timed else {"slow_call": 1 << 62})
     durations = {"width", "slow_call", "recovery_time", "lease"}
     kind = "CountWindowBreaker" if pattern.startswith("count") else "TimeWindowBreaker"
 
     @SETTINGS
-    @given(
-        st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["ok", "fail", "fail", "cancel", "time"])), max_size=40)
-    )
+    @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["ok", "ok", "fail", "cancel", "time"])), max_size=40))
     def run(script: list[tuple[int, str]]) -> None:
         twin = Twin(pattern, **parameters)
         given_ = {name: value * NANO if name in durations else value for name, value in parameters.items()}
-        breaker = getattr(package, kind)(clock=twin.clock, **given_)
+        breaker = getattr(package, kind)(clock=twin.clock, **given_ | ({} if timed else {"slow_call": None}))
         running: dict[int, Any] = {}
+
+        @breaker
+        async def work() -> object:
+            return await Pause()
+
         for number, what in script:
             call = CALLS[number]
             if what == "time":
@@ -284,26 +290,34 @@ def test_windowed_breakers_as_specified(pattern: str, package: ModuleType) -> No
             elif number in running:
                 guard = running.pop(number)
                 error = {"ok": None, "fail": OSError(), "cancel": asyncio.CancelledError()}[what]
-                guard.__exit__(type(error) if error else None, error, None)
+                if through == "guards":
+                    guard.__exit__(type(error) if error else None, error, None)
+                else:
+                    with pytest.raises(StopIteration if error is None else type(error)):
+                        guard.send(None) if error is None else guard.throw(error)
                 if what != "cancel":
                     catch_up(twin)
                 twin.take({"ok": "succeed", "fail": "fail", "cancel": "cancel"}[what], call)
             else:
                 way = next(a for a in ("admit", "probe", "probe_too", "reject") if twin.can(a, call))
                 twin.take(way, call)
-                guard = breaker.guard()
+                guard = breaker.guard() if through == "guards" else work()
+                enter = guard.__enter__ if through == "guards" else partial(guard.send, None)
                 if way == "reject":
                     with pytest.raises(package.CircuitOpen):
-                        guard.__enter__()
+                        enter()
                 else:
                     running[number] = guard
-                    guard.__enter__()
+                    enter()
             snapshot = breaker.snapshot()
             catch_up(twin)
             assert snapshot.state == twin.case("mode")
             assert snapshot.calls == twin.state["filled" if pattern.startswith("count") else "calls"]
             for name in ("era", "failures", "slows", "probes", "successes"):
                 assert getattr(snapshot, name) == twin.state[name], name
+        for guard in running.values():
+            if through != "guards":
+                guard.close()
 
     run()
 

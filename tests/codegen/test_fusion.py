@@ -18,7 +18,14 @@ from certify_codegen.generate import Fused, fused_file
 from certify_spec.diagnostics import RequestError
 from codegen_support import SPECS, generated, import_package, names, specification, write_package
 
-ORDERS = ("retry,breaker,bulkhead", "bulkhead,timeout,retry,breaker", "limiter,bulkhead,retry,breaker,timeout")
+ORDERS = (
+    "retry,breaker,bulkhead",
+    "bulkhead,timeout,retry,breaker",
+    "limiter,bulkhead,retry,breaker,timeout",
+    "retry,window,bulkhead",
+    "window",
+)
+ROLES = [name for name in fusion.LAYERS if name != "window"]
 
 
 @pytest.fixture(scope="module")
@@ -59,14 +66,14 @@ def test_an_attempt_that_the_breaker_does_not_see_is_refused() -> None:
 
 def test_every_safe_order_is_safe() -> None:
     """P-COMPOSE: whatever is asked for, the order that is advised is not refused in turn."""
-    for count in range(1, len(fusion.LAYERS) + 1):
-        for chosen in permutations(fusion.LAYERS, count):
+    for count in range(1, len(ROLES) + 1):
+        for chosen in permutations(ROLES, count):
             assert fusion.unsafe(fusion.layers(fusion.safe_order(chosen)), specification("stack")) == (), chosen
 
 
 def test_the_bounds_name_properties_that_exist() -> None:
     """P10: each bound in a docstring names the claims that prove it, and the specifications make them."""
-    for order in permutations(fusion.LAYERS):
+    for order in (*permutations(ROLES), ["retry", "window"]):
         for _what, why in fusion.bounds(fusion.layers(order)):
             for claim in why.split(", ") if "." in why else []:
                 machine, _, name = claim.partition(".")
@@ -92,7 +99,7 @@ def test_bad_signatures_are_refused(text: str, why: str) -> None:
     assert why in str(caught.value)
 
 
-@pytest.mark.parametrize("layers", [["retry", "retry"], ["retires"], []])
+@pytest.mark.parametrize("layers", [["retry", "retry"], ["window", "breaker"], ["retires"], []])
 def test_bad_layers_are_refused(layers: list[str]) -> None:
     """So are layers that do not exist or stand there twice."""
     with pytest.raises(RequestError, match="GEN012"):
@@ -106,7 +113,7 @@ def test_a_fused_function_does_what_its_layers_do(number: int, prefix: str, pack
     order = ORDERS[number].split(",")
     name = f"{prefix}f{number}"
     fuse = getattr(importlib.import_module(f"{package.__name__}.fused_{name}"), f"fuse_{name}")
-    answers = st.lists(st.sampled_from(["ok", "ok", "fail", "reject", "stop"]), max_size=12)
+    answers = st.lists(st.sampled_from(["ok", "ok", "slow", "fail", "reject", "stop"]), max_size=12)
 
     def play(script: list[str], *, fused: bool) -> list[object]:
         time, told, coming = [0], [], list(script)
@@ -130,15 +137,18 @@ def test_a_fused_function_does_what_its_layers_do(number: int, prefix: str, pack
                 sleep=pass_time, asleep=pass_time_async, **common,
             ),
             "breaker": lambda: package.CircuitBreaker(failure_threshold=2, recovery_time=4.0, **common),
+            "window": lambda: package.CountWindowBreaker(
+                window=4, minimum=2, slow_call=None if len(order) > 1 else 0.6, recovery_time=4.0, **common
+            ),
             "bulkhead": lambda: package.Bulkhead(capacity=1, **common),
             "timeout": lambda: package.Timeout(10.0, **common),
             "limiter": lambda: package.RateLimiter(rate=1.0, burst=6, **common),
         }  # fmt: skip
-        layers = {each: makers[each]() for each in order}
+        layers = {fusion.LAYERS[each].role: makers[each]() for each in order}
 
         def answer(x: int, twice: bool) -> int:
             said = coming.pop(0) if coming else "ok"
-            pass_time(0.5)
+            pass_time(0.7 if said == "slow" else 0.5)
             if said == "fail":
                 raise ConnectionError(x)
             if said == "reject":
@@ -157,8 +167,8 @@ def test_a_fused_function_does_what_its_layers_do(number: int, prefix: str, pack
         if fused:
             function = fuse(function, **layers)
         else:
-            for each in reversed(order):
-                function = layers[each](function)
+            for each in reversed(layers.values()):
+                function = each(function)
         seen: list[object] = []
         for x in range(8):
             try:

@@ -51,8 +51,8 @@ SEEDS = (
         "async",
         (
             (
-                "            if era != self.era:\n                return\n            self.failures = 0",
-                "            self.failures = 0",
+                "            if era != self.era:\n                return\n            self.failures = self._good",
+                "            self.failures = self._good",
             ),
         ),
         (

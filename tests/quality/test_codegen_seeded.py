@@ -18,6 +18,10 @@ BREAKER, RETRY, BULKHEAD, TIMEOUT, BUCKET = "circuit_breaker", "retry", "bulkhea
 COUNTED, TIMED = "count_window_breaker", "time_window_breaker"
 
 NEXT = "0 if self._place + 1 == self._buckets else self._place + 1"
+QUIET = (
+    "                    and self._slows == 0\n                    else None\n                )\n"
+    "            elif self._success_threshold"
+)
 MIRROR = "self._pass = self._era if self._obeyed and self._mode is _MODE_CLOSED else None"
 
 #: What is seeded; the pattern, the text before and after; what the refusal must name.
@@ -56,7 +60,7 @@ DIFFERENT = {
     "a mirror that is not set": (
         BREAKER,
         f"        {MIRROR}\n\n    def _can_cancel", "\n    def _can_cancel", "what `fail` changes",
-        "whether the mirror holds",
+        "whether `_pass` holds",
     ),
     "era isolation forgotten": (
         BREAKER, "if c.call_era == self._era and self._mode is _MODE_HALF_OPEN", "if self._mode is _MODE_HALF_OPEN",
@@ -138,6 +142,14 @@ DIFFERENT = {
     "a ring that turns too early": (
         COUNTED, "if self._place + 1 == self._window:", "if self._place + 2 == self._window:",
         "what `succeed` changes", "`place`",
+    ),
+    "a window that is called good while it fills": (
+        COUNTED, "            and self._filled == self._window\n            and self._failures == 0\n",
+        "            and self._failures == 0\n", "the start", "whether `_quiet` holds",
+    ),
+    "a window that is called good with a failure in it": (
+        COUNTED, f"                    and self._failures == 0\n{QUIET}", QUIET, "what `succeed` changes",
+        "whether `_quiet` holds",
     ),
     "a bucket that expires a moment late": (
         TIMED, "and self._width <= now - self._bucket\n            and now",

@@ -2,12 +2,12 @@
 #
 #   machine:    package of Bulkhead, TokenBucket
 #   spec:       blake3:3a771974067d5b1326db53c6d5ccbe704066254edd386d0cb11162703e8933cc
-#   templates:  blake3:fd87a6102ec4dd10429c0a35ba8fdff436a65f3f8327da86b7c40d67ca33e27d
-#   generator:  blake3:a6b72d9654dd982ed1a9c9c6d0c0a3647b058c72af7fb5511d7d0abc39d63ce9
+#   templates:  blake3:d0052e1b84fc0e5989f4267b582c5c36f84ca0765d465db14f1229484c30468b
+#   generator:  blake3:8015c403eefc4da3612eb272e0ac3ebe7fef73bdee3e8755b0dab6d98eeaba7c
 #   proof:      blake3:bf1bb1ff5affc0d052f732e3a0c3c7ab9f10e6c1fec9384066d5251b368362d4
 #   equality:   blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262
 #   flavour:    sync+async
-#   text:       blake3:5ee016d9e3b09458160c9502d24670ac15245b72ac0f7ccf2d87908b9068f2f5
+#   text:       blake3:627eda6387904a55c6012b35e61981c37fb163fb1f64ff2bb0499c023f4e7d3d
 
 """Resilience patterns, generated from proved specifications."""
 

@@ -2,12 +2,12 @@
 #
 #   machine:
 #   spec:       blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262
-#   templates:  blake3:fd87a6102ec4dd10429c0a35ba8fdff436a65f3f8327da86b7c40d67ca33e27d
-#   generator:  blake3:a6b72d9654dd982ed1a9c9c6d0c0a3647b058c72af7fb5511d7d0abc39d63ce9
+#   templates:  blake3:d0052e1b84fc0e5989f4267b582c5c36f84ca0765d465db14f1229484c30468b
+#   generator:  blake3:8015c403eefc4da3612eb272e0ac3ebe7fef73bdee3e8755b0dab6d98eeaba7c
 #   proof:      blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262
 #   equality:   blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262
 #   flavour:    sync+async
-#   text:       blake3:0be053036dcf55c988759035b0360af09cd2ef872ab6a5d99d5831e2ba07f0ea
+#   text:       blake3:3a36cf09a592a8dc2c0c4f77007b1f6824ee4bb5a43e06e99515189d15dbf79f
 
 """What the patterns of this package share: failures, events, and telling coroutine functions from others."""
 

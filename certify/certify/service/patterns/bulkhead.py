@@ -2,12 +2,12 @@
 #
 #   machine:    Bulkhead
 #   spec:       blake3:a70236dd8e11efe5fd079826cfc0e69d966e6af77d8bbb05b66c9f0af1fc3664
-#   templates:  blake3:fd87a6102ec4dd10429c0a35ba8fdff436a65f3f8327da86b7c40d67ca33e27d
-#   generator:  blake3:a6b72d9654dd982ed1a9c9c6d0c0a3647b058c72af7fb5511d7d0abc39d63ce9
+#   templates:  blake3:d0052e1b84fc0e5989f4267b582c5c36f84ca0765d465db14f1229484c30468b
+#   generator:  blake3:8015c403eefc4da3612eb272e0ac3ebe7fef73bdee3e8755b0dab6d98eeaba7c
 #   proof:      blake3:6d71f42e42b69700ed913bd9f08c72cb5668cc04b74862ca2f6cbacc426cea85
 #   equality:   blake3:aa5b4edde70dce32710e1e969a0f77a8fc8b36856487300b158f65f1e2d08484
 #   flavour:    sync+async
-#   text:       blake3:3afd974f8a9086273947aec0ca54205d6a5ea85fa58681e084ffd1b2d72a5b17
+#   text:       blake3:08375bfbda9cd0ffdc4dd2383d2fc5c2aafb0bf0b06b2a17e1012e8530219c79
 
 """Lets a bounded number of calls run at once and a bounded number wait, first come, first served.
 

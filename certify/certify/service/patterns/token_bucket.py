@@ -2,12 +2,12 @@
 #
 #   machine:    TokenBucket
 #   spec:       blake3:a54962bfaf29c518f72e7fa749237c97b5f4f5848f06ddaba5ad6ed984519163
-#   templates:  blake3:fd87a6102ec4dd10429c0a35ba8fdff436a65f3f8327da86b7c40d67ca33e27d
-#   generator:  blake3:a6b72d9654dd982ed1a9c9c6d0c0a3647b058c72af7fb5511d7d0abc39d63ce9
+#   templates:  blake3:d0052e1b84fc0e5989f4267b582c5c36f84ca0765d465db14f1229484c30468b
+#   generator:  blake3:8015c403eefc4da3612eb272e0ac3ebe7fef73bdee3e8755b0dab6d98eeaba7c
 #   proof:      blake3:acabb357963bbe682aae39d44e17b93c0f53ea4f2d56d4ec41a45c37a874df64
 #   equality:   blake3:5b68698ee22bdade23b4f286defa035523232da26cd619525b70102389129a18
 #   flavour:    sync+async
-#   text:       blake3:6c8f075e5332d11b9bee51ac2daf64c275ce4d538ca722c15285f94aba080d91
+#   text:       blake3:2a38508e2227cfd933e2f43ba1e3fc573310066d7c4d793392a050afec667f35
 
 """Admits calls at a steady rate with bounded bursts, each client by itself.
 
