@@ -15,38 +15,46 @@ import sys
 import tempfile
 import time
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from registry_load import Wire, cpu_seconds, prepared, quantile, serve
+from registry_load import Wire, cpu_seconds, prepared, quantile, quick, serve
 
 
-async def listen(port: int, token: str, ends: float, gaps: list[float], late: list[float]) -> int:
-    """One stream until the time is over; the number of events."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    head = f"GET /api/v1/events/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n"
-    writer.write(head.encode())
-    await reader.readuntil(b"\r\n\r\n")
-    last, count = 0.0, 0
-    while (left := ends - time.time()) > 0:
-        try:
-            data = await asyncio.wait_for(reader.read(65536), left)
-        except TimeoutError:
-            break
-        now = time.time()
-        if last:
-            gaps.append(now - last)
-        last = now
-        for line in data.split(b"\n"):
-            if line.startswith(b"data: "):
-                at = json.loads(line[6:])["at"]
-                late.append(now - datetime.fromisoformat(at).replace(tzinfo=UTC).timestamp())
-                count += 1
-    writer.close()
-    return count
+class Listener(asyncio.Protocol):
+    """One stream: what arrives is written down with its moment, and read when all is over."""
+
+    def __init__(self, token: str) -> None:
+        self._head = f"GET /api/v1/events/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n"
+        self.heard: list[tuple[float, bytes]] = []
+
+    def connection_made(self, transport: Any) -> None:
+        """Ask for the stream."""
+        self.transport = transport
+        transport.write(self._head.encode())
+
+    def data_received(self, data: bytes) -> None:
+        """Note the moment."""
+        self.heard.append((time.time(), data))
+
+    def gaps(self) -> list[float]:
+        """Seconds between two writes."""
+        moments = [moment for moment, data in self.heard if b"data: " in data]
+        return [after - before for before, after in pairwise(moments)]
+
+    def delays(self) -> list[float]:
+        """Seconds from each change to its arrival."""
+        found = []
+        for moment, data in self.heard:
+            for line in data.split(b"\n"):
+                if line.startswith(b"data: "):
+                    at = datetime.fromisoformat(json.loads(line[6:])["at"]).replace(tzinfo=UTC)
+                    found.append(moment - at.timestamp())
+        return found
 
 
 async def write(port: int, token: str, ends: float, rate: float) -> int:
@@ -74,14 +82,17 @@ async def write(port: int, token: str, ends: float, rate: float) -> int:
 
 async def measure(port: int, token: str, arguments: argparse.Namespace) -> bool:
     """Listen and write at once, and print what came of it."""
-    ends = time.time() + arguments.seconds
-    gaps: list[float] = []
-    late: list[float] = []
-    listeners = [asyncio.create_task(listen(port, token, ends, gaps, late)) for _ in range(arguments.streams)]
+    loop = asyncio.get_running_loop()
+    makes = [loop.create_connection(lambda: Listener(token), "127.0.0.1", port) for _ in range(arguments.streams)]
+    listeners = [listener for _, listener in await asyncio.gather(*makes)]
     await asyncio.sleep(0.5)
-    written = await write(port, token, ends - 0.5, arguments.rate)
-    counts = await asyncio.gather(*listeners)
-    print(f"{arguments.streams} streams, {written} changes, {sum(counts)} events")
+    written = await write(port, token, time.time() + arguments.seconds, arguments.rate)
+    await asyncio.sleep(0.5)
+    for listener in listeners:
+        listener.transport.close()
+    gaps = [gap for listener in listeners for gap in listener.gaps()]
+    late = [delay for listener in listeners for delay in listener.delays()]
+    print(f"{arguments.streams} streams, {written} changes, {len(late)} events")
     print(f"gap between writes to a stream: p50 {quantile(gaps, 0.5):.1f} ms, p95 {quantile(gaps, 0.95):.1f} ms")
     print(f"from the change to its arrival: p50 {quantile(late, 0.5):.1f} ms, p95 {quantile(late, 0.95):.1f} ms")
     for _ in range(100):
@@ -111,7 +122,7 @@ def main() -> int:
         try:
             print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
             before = cpu_seconds(process.pid)
-            good = asyncio.run(measure(port, token, arguments))
+            good = quick(measure(port, token, arguments))
             print(f"the server spent {cpu_seconds(process.pid) - before:.1f} s of CPU time")
         finally:
             process.terminate()

@@ -24,13 +24,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Coroutine
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 BASE = "/api/v1"
+T = TypeVar("T")
 
 
 def raw_sqlite(folder: Path, seconds: float) -> float:
@@ -127,6 +129,15 @@ async def client(port: int, token: str, ends: float, times: dict[str, list[float
     return wrong
 
 
+def quick(work: Coroutine[Any, Any, T]) -> T:
+    """Run the clients' work in the fastest loop that is installed: they are not what is measured."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(work)
+    return uvloop.run(work)
+
+
 def drive(port: int, token: str, clients: int, seconds: float, full: list[Any] | None, found: Any) -> None:
     """A process of clients."""
     times: dict[str, list[float]] = {name: [] for name in ("create", "update", "attach", "complete")}
@@ -136,7 +147,7 @@ def drive(port: int, token: str, clients: int, seconds: float, full: list[Any] |
         return sum(await asyncio.gather(*(client(port, token, ends, times, full) for _ in range(clients))))
 
     began, spent = time.perf_counter(), time.process_time()
-    wrong = asyncio.run(all_of_them())
+    wrong = quick(all_of_them())
     found.put((times, wrong, time.perf_counter() - began, time.process_time() - spent))
 
 

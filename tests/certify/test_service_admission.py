@@ -15,7 +15,7 @@ import pytest
 from certify.registry.errors import Conflict, Refused
 from certify.registry.registry import Registry
 from certify.registry.sql import Record
-from certify.service import drafts, witness
+from certify.service import drafts, events, witness
 from certify.service.admission import Buckets, Places
 from certify.service.desk import Desk
 from certify.service.drafts import Change, Overlap, merged, retried
@@ -56,6 +56,25 @@ def test_a_commit_at_the_moment_of_stopping_does_not_keep_the_hub(lived: Inhabit
         return stopping in done
 
     assert asyncio.run(stop_upon_a_change())
+
+
+def test_a_quiet_stream_says_that_it_is_there(lived: Inhabited, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R-STREAM: where nothing happens, a comment comes now and then, so that a dead connection shows."""
+    monkeypatch.setattr(events, "BEAT_SECONDS", 0)
+    monkeypatch.setattr(events, "POLL_SECONDS", 0.01)
+
+    async def listen() -> bytes:
+        desk = Desk(lived.folder)
+        hub = Hub(desk, 1)
+        await hub.start()
+        try:
+            async with asyncio.timeout(10):
+                return await anext(hub.frames(hub.newest))
+        finally:
+            await hub.stop()
+            desk.stop()
+
+    assert asyncio.run(listen()) == b": still here\n\n"
 
 
 # Places and buckets

@@ -316,6 +316,34 @@ def put(name: str) -> Callable[[Registry], int]:
     return work
 
 
+def test_a_lost_connection_is_opened_anew(make: Make) -> None:
+    """R-STORE: when the database has dropped every connection, a read is answered, and the second write is done."""
+    import psycopg
+
+    folder, storage = make("postgres")
+    Registry.create(folder, storage=storage).close()
+
+    async def use() -> tuple[int, list[Any]]:
+        desk = Desk(folder, readers=1)
+        desk.start()
+        try:
+            await desk.write(put("before"))
+            await desk.read(lambda registry: registry.store.identity_changes())
+            with psycopg.connect(storage.database, autocommit=True) as other:
+                other.execute(
+                    "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            found = await desk.read(lambda registry: registry.store.identity_changes())
+            await asyncio.gather(desk.write(put("lost")), return_exceptions=True)
+            return found, [await desk.write(put("after"))]
+        finally:
+            desk.stop()
+            desk.close()
+
+    assert asyncio.run(use()) == (0, [1])
+
+
 REVOKED_ELSEWHERE = """
 import sys
 from pathlib import Path

@@ -134,6 +134,10 @@ class PostgresStore(Transactions):
         """Let go of the database."""
         self._connection.close()
 
+    def is_lost(self) -> bool:
+        """Whether the connection was lost."""
+        return bool(self._connection.closed)
+
     def _run(self, statement: str, values: Sequence[Any]) -> Any:
         return self._connection.execute(_marked(statement), values)
 

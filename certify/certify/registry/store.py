@@ -63,6 +63,9 @@ class Store(Protocol):
     def close(self) -> None:
         """Let go of the database."""
 
+    def is_lost(self) -> bool:
+        """Whether the database can be reached no longer, but perhaps anew."""
+
     def read(self) -> AbstractContextManager[SqlView]:
         """One consistent view."""
 
@@ -216,6 +219,10 @@ class SqliteStore(Transactions):
     def close(self) -> None:
         """Let go of the database."""
         self._connection.close()
+
+    def is_lost(self) -> bool:
+        """Never: the database is in this process."""
+        return False
 
     def identity_changes(self) -> int:
         """How often identities were changed."""

@@ -8,6 +8,7 @@ Rules this module keeps:
 - they are done without savepoints first: when one fails that has changed something, nothing was written, and all are
   done again with a savepoint for each, so a write may be done twice before it is acknowledged once;
 - whoever waits is told in the event loop; a waiter who has gone away changes nothing about what was written;
+- a connection that was lost is opened anew: a question is asked again, a write is told;
 - the number of waiting writes is bounded by the requests that were admitted.
 """
 
@@ -26,6 +27,7 @@ from certify.registry.places import read_storage
 from certify.registry.registry import Registry
 from certify.registry.sql import Spoiled
 from certify.times import Clock, system_clock
+from certify_spec.diagnostics import RequestError
 
 T = TypeVar("T")
 Work = Callable[[Registry], Any]
@@ -126,6 +128,12 @@ class Desk:
         return await order.future  # type: ignore[no-any-return]  # what the work gave
 
     def _read(self, work: Callable[[Registry], T]) -> T:
+        try:
+            return work(self._registry())
+        except RequestError:
+            if not self._registry().store.is_lost():
+                raise
+        self._forget()
         return work(self._registry())
 
     def _registry(self) -> Registry:

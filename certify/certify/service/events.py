@@ -56,6 +56,8 @@ class Hub:
         self.streams = 0
         self.newest = 0
         self._recent: deque[tuple[Event, bytes]] = deque(maxlen=KEPT)
+        self._joined: dict[int, tuple[bytes, int]] = {}
+        self._beats = 0
         self._news = asyncio.Event()
         self._stirred = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -83,12 +85,17 @@ class Hub:
                 await self._task
 
     async def _follow(self) -> None:
+        loop = asyncio.get_running_loop()
+        beaten = loop.time()
         while True:
             # `asyncio.wait_for` swallows a cancellation that meets what was waited for, before Python 3.12
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):
                     await self._stirred.wait()
             self._stirred.clear()
+            if loop.time() - beaten >= BEAT_SECONDS:
+                beaten, self._beats = loop.time(), self._beats + 1
+                self._wake()
             try:
                 found = await self._desk.read(lambda registry: _after(registry, self.newest, PAGE))
             except Exception:  # noqa: S112 - the registry is out of order for a moment; streams wait, and the next look tells
@@ -103,6 +110,7 @@ class Hub:
                     self._stirred.set()
 
     def _wake(self) -> None:
+        self._joined.clear()
         news, self._news = self._news, asyncio.Event()
         news.set()
 
@@ -123,27 +131,29 @@ class Hub:
 
     async def frames(self, after: int) -> AsyncGenerator[bytes, None]:
         """Changes behind a number, as they come, and a comment now and then so that a dead connection shows."""
-        cursor = after
+        cursor, beats = after, self._beats
         while not self._stopping:
             news = self._news
             if cursor < self.newest:
                 data, cursor = await self._next(cursor)
                 yield data
-                continue
-            try:
-                async with asyncio.timeout(BEAT_SECONDS):
-                    await news.wait()
-            except TimeoutError:
+            elif beats != self._beats:
+                beats = self._beats
                 yield b": still here\n\n"
+            else:
+                await news.wait()
 
     async def _next(self, cursor: int) -> tuple[bytes, int]:
-        """The frames behind a cursor, and the cursor behind them."""
+        """The frames behind a cursor, and the cursor behind them; put together once for all that stand there."""
+        if cursor in self._joined:
+            return self._joined[cursor]
         if self._recent and self._recent[0][0].number <= cursor + 1:
             first = self._recent[0][0].number
             start = max(0, cursor + 1 - first)
             found = [self._recent[index] for index in range(start, min(len(self._recent), start + PAGE))]
             if found and found[0][0].number == cursor + 1:
-                return b"".join(data for _, data in found), found[-1][0].number
+                self._joined[cursor] = b"".join(data for _, data in found), found[-1][0].number
+                return self._joined[cursor]
         events = await self._desk.read(lambda registry: _after(registry, cursor, PAGE))
         if not events:
             return b"", self.newest
