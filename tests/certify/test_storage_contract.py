@@ -29,7 +29,7 @@ from certify.registry.entries import Status
 from certify.registry.errors import Conflict
 from certify.registry.places import Storage
 from certify.registry.registry import Registry
-from certify.registry.sql import Record, Spoiled
+from certify.registry.sql import BLOB, Record, Spoiled
 from certify.registry.store import SCHEMA_VERSION, statements, step
 from certify.registry.verification import verify_log
 from certify.service import identity
@@ -271,6 +271,13 @@ def written_and_undone(registry: Registry) -> None:
         raise ZeroDivisionError
 
 
+def staged(registry: Registry) -> int:
+    """An upload of six bytes; how many its owner has uploaded then."""
+    with registry.store.write() as view:
+        view.stage_blob(address(b"staged"), b"staged", "ana", AT)
+        return view.staged_bytes("ana")
+
+
 def unwritable(registry: Registry) -> None:
     """A write that no database takes, which shows when it is written."""
     with registry.store.write() as view:
@@ -288,8 +295,9 @@ def test_a_write_that_fails_late_harms_no_other(make: Make, kind: str) -> None:
         desk.start()
         try:
             with held_writer(desk) as go:
-                works = (put("first"), undone, written_and_undone, unwritable, put("last"))
-                writes = [asyncio.ensure_future(desk.write(work)) for work in works]
+                works = (put("first"), undone, written_and_undone, unwritable, staged, staged, put("last"))
+                needs = ((BLOB, address(b"staged")), ("batch", "first"))
+                writes = [asyncio.ensure_future(desk.write(work, *needs)) for work in works]
                 await asyncio.sleep(0)
                 go.set()
                 return await asyncio.gather(*writes, return_exceptions=True)
@@ -297,8 +305,8 @@ def test_a_write_that_fails_late_harms_no_other(make: Make, kind: str) -> None:
             desk.stop()
             desk.close()
 
-    first, *failed, last = asyncio.run(all_at_once())
-    assert (first, last) == (1, 1)
+    first, *failed, once, twice, last = asyncio.run(all_at_once())
+    assert (first, once, twice, last) == (1, 6, 6, 1)
     assert [type(error) for error in failed] == [ZeroDivisionError, ZeroDivisionError, UnicodeEncodeError]
     with Registry.open(folder) as found, found.store.read() as view:
         assert [record.id for record in view.records("batch")] == ["first", "last"]

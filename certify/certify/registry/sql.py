@@ -533,6 +533,7 @@ class SqlView:
     def stage_blob(self, digest: str, data: bytes, owner: str, at: str) -> None:
         if self.holds_blob(digest):
             return
+        self._absent.discard(digest)
         self._fresh.add(digest)
         self._waiting.blobs[digest] = data
         self._waiting.rows.setdefault("staged", {})[digest] = (digest, len(data), owner, at)
