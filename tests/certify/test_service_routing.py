@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
-from certify.service.api import BASE, ENDPOINTS
+from certify.service.api import ENDPOINTS
+from certify.service.api.values import BASE
 from certify.service.app import in_order
 from certify.service.routing import Table
 

@@ -23,7 +23,7 @@ from starlette.responses import RedirectResponse, Response
 
 from certify.registry.errors import MALFORMED, from_system, wrong
 from certify.registry.registry import Registry
-from certify.service.api import set_session
+from certify.service.api.sessions import set_session
 from certify.service.errors import NOT_SIGNED_IN, UNREACHABLE, Declined, bad
 from certify.service.service import Service
 from certify.service.settings import OpenIdSettings

@@ -24,7 +24,7 @@ from certify.registry.errors import Conflict, Refused
 from certify.registry.registry import Registry
 from certify.registry.sql import MANY
 from certify.service import answers, identity, reading
-from certify.service.api import set_session
+from certify.service.api.sessions import set_session
 from certify.service.app import guarded
 from certify.service.errors import NOT_SIGNED_IN, Declined, bad
 from certify.service.identity import Actor
