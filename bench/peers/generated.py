@@ -45,7 +45,6 @@ def windowed(p):
         window=p.window,
         failure_rate=p.failure_rate,
         minimum=p.minimum_calls,
-        slow_call=1e6,  # no call of the kit is too slow: others have no such limit
         recovery_time=p.recovery_time,
         counts=p.failure,
         clock=clock(p),
@@ -80,3 +79,13 @@ def timeout(p):
 
 def limiter(p):
     return resilience.RateLimiter(rate=p.rate, burst=p.burst, clock=clock(p))
+
+
+def cache(p):
+    return resilience.Cache(ttl=p.seconds, clock=clock(p))
+
+
+def hedge(p):
+    if not p.asynchronous:
+        raise NotImplementedError("threads cannot be stopped")
+    return resilience.Hedge(delay=p.seconds, idempotent=p.idempotent, reserve=p.reserve, ratio=p.ratio, clock=clock(p))

@@ -28,9 +28,9 @@ def machine_text(projection: Projection, base: str) -> str:
     return "\n\n\n".join(_Emitter(projection, base).parts()) + "\n"
 
 
-def element_class(projection: Projection) -> str:
-    """The name of the class of one element of the machine's sort."""
-    return f"_{projection.sort}"
+def element_class(sort: str) -> str:
+    """The name of the class of one element of a sort."""
+    return f"_{sort}"
 
 
 class _Emitter:
@@ -46,12 +46,15 @@ class _Emitter:
             yield self._enum(shape)
         if enums:
             yield "\n".join(self._constants(enums))
-        yield "\n".join(self._element())
+        for sort in self._projection.sorts:
+            yield "\n".join(self._element(sort))
         yield "\n".join(self._machine())
 
     def _enum(self, shape: EnumShape) -> str:
-        of_machine = any(v.type == EnumType(shape.name) for v in self._projection.shared)
-        what = "the machine" if of_machine else f"one {self._projection.sort.lower()}"
+        kind = EnumType(shape.name)
+        held = [s for s in self._projection.sorts if any(_held(v) == kind for v in self._projection.of_sort(s))]
+        of_machine = any(v.type == kind for v in self._projection.shared)
+        what = "the machine" if of_machine else f"one {(held or self._projection.sorts)[0].lower()}"
         return "\n".join(
             [
                 f"class {shape.name}(StrEnum):",
@@ -68,19 +71,26 @@ class _Emitter:
                 name = constant(EnumType(shape.name), case)
                 yield f"{name}: Final[{shape.name}] = {shape.name}.{case.upper()}"
 
-    def _element(self) -> Iterator[str]:
-        name = element_class(self._projection)
+    def _element(self, sort: str) -> Iterator[str]:
+        name = element_class(sort)
+        fields = self._projection.of_sort(sort)
         lists = sorted(listed for listed, _ in self._projection.representation.others.values())
-        slots = sorted([*(v.name for v in self._projection.fields), *lists])
+        given = {f: element_class(held) for f, (owner, held) in self._projection.attributes.items() if owner == sort}
+        given |= {"content": "Any"} if sort in self._projection.representation.carrying else {}
+        slots = sorted([*(v.name for v in fields), *lists, *given])
         yield f"class {name}:"
-        yield f'{INDENT}"""One {self._projection.sort.lower()}, as the machine knows it."""'
+        yield f'{INDENT}"""One {sort.lower()}, as the machine knows it."""'
         yield ""
         yield f"{INDENT}__slots__ = {_tuple(slots)}"
         yield ""
-        yield f"{INDENT}def __init__(self) -> None:"
-        for variable in self._projection.fields:
+        yield f"{INDENT}def __init__(self{''.join(f', {each}: {kind}' for each, kind in given.items())}) -> None:"
+        yield from (f"{INDENT * 2}self.{each} = {each}" for each in given)
+        for variable in fields:
             assert isinstance(variable.type, MapType)
             initial = variable.initial
+            if initial is None:  # nothing in particular: it is written before it is read
+                yield f"{INDENT * 2}self.{variable.name}: {self._type(variable.type.value)}"
+                continue
             if not isinstance(initial, m.Everywhere):
                 raise unprintable(f"the start of `{variable.name}`", variable.place)
             kind = self._type(variable.type.value)
@@ -176,12 +186,16 @@ class _Emitter:
         if kind in {INT, DURATION, INSTANT}:
             return "int"
         if isinstance(kind, SortType):
-            return element_class(self._projection)
+            return element_class(kind.name)
         if isinstance(kind, EnumType) and kind.name == "Option":
             return f"{self._type(kind.arguments[0])} | None"
         if isinstance(kind, EnumType):
             return kind.name
         raise unprintable(f"the type `{kind}`", self._specification.place)
+
+
+def _held(variable: m.StateVariable) -> Type | None:
+    return variable.type.value if isinstance(variable.type, MapType) else None
 
 
 def _tuple(names: Sequence[str]) -> str:

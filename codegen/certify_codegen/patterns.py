@@ -76,6 +76,7 @@ _CONVENTIONS: Final = (
     ),
     Convention("Fallback", "fallback", ("Fallback",), "Pattern", Representation(unused=frozenset({"succeed"}))),
     Convention("Hedge", "hedge", ("Hedge",), "Pattern", Representation(unused=frozenset({"retried_elsewhere"}))),
+    Convention("Cache", "cache", ("Cache",), "Pattern", Representation(carrying=frozenset({"Value"}))),
     Convention("TokenBucket", "token_bucket", ("RateLimiter",), "GuardingPattern"),
 )
 

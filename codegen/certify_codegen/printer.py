@@ -142,6 +142,9 @@ class Printer:
             joint, texts = "and", self._operands(e, around)
         if len(texts) == 2 and texts[1].startswith("(") and column + len(f"{head}{texts[0]} {joint} (") <= WIDTH:
             return [f"{head}{texts[0]} {joint} (", f"{INDENT}{texts[1][1:-1]}", f"){tail}"]
+        joined = f" {joint} ".join(texts)
+        if column + len(INDENT) + len(joined) <= WIDTH:
+            return [f"{head}(", f"{INDENT}{joined}", f"){tail}"]
         inside = (f"{INDENT}{'' if i == 0 else f'{joint} '}{text}" for i, text in enumerate(texts))
         return [f"{head}(", *inside, f"){tail}"]
 
@@ -155,6 +158,8 @@ class Printer:
                 return around.bound.get(name, _Text(name, _ATOM))
             case m.Applied(name=name, arguments=()):
                 return _Text(f"self._{name}", _ATOM)
+            case m.Applied(name=name, arguments=(element,)) if name in self.projection.attributes:
+                return _Text(f"{self._print(element, around).within(_ATOM)}.{name}", _ATOM)
             case m.Invoked():
                 return self._invoked(e, around)
             case m.Lookup(map=m.Variable(name=name), keys=(key,)) if name in self._fields:
@@ -535,6 +540,9 @@ class Printer:
             match e:
                 case m.Lookup(map=m.Variable(name=name), keys=(m.Local(name=owner),)) if name in self._fields:
                     found.add(f"{bound.get(owner, owner)}.{name}")
+                case m.Lookup(map=m.Variable(name=name), keys=(key,)) if name in self._fields:
+                    found.add(f"?.{name}")
+                    waiting.append((key, bound))
                 case m.Variable(name=name):
                     found.add(name)
                 case m.Invoked(definition=name, arguments=arguments):
@@ -552,8 +560,8 @@ class Printer:
 
 def _meet(written: frozenset[str], read: frozenset[str]) -> bool:
     """Whether something may be read that is written; fields of one name may be of one element under two names."""
-    fields = {name.partition(".")[2] for name in read if "." in name}
-    return any(name in read or ("." in name and name.partition(".")[2] in fields) for name in written)
+    fields = {name.rpartition(".")[2] for name in read if "." in name}
+    return any(name in read or ("." in name and name.rpartition(".")[2] in fields) for name in written)
 
 
 def _followed(units: tuple[_Unit, ...], last: _Reflection, names: frozenset[str]) -> tuple[_Unit, ...]:

@@ -3,7 +3,8 @@
 Rules this module keeps:
 
 - ghosts are erased, and it is shown that nothing real reads them: no guard, and no update of a real variable;
-- a map over the machine's one sort becomes a field of an object for each element of the sort: `stage[c]` is `c.stage`;
+- a map over a sort becomes a field of an object for each element of the sort: `stage[c]` is `c.stage`; a function from
+  one sort to another becomes one that is given when the object is made, and never changes;
 - the clock becomes an argument of the transitions that read it;
 - what a shared variable is stored as may differ (a number as a list of tokens, a map as a list), and only here is said
   how.
@@ -68,6 +69,7 @@ class Representation:
             of who is on it: `c` has each `d` on its list for which it holds, and may have more.
         mirrors: what is set at the end of transitions, all by one switch.
         rings: maps from numbers that are stored as lists.
+        carrying: sorts whose elements have a `content`, which the machine does not look at.
         unused: actions that the calling convention does not need.
     """
 
@@ -76,6 +78,7 @@ class Representation:
     others: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     mirrors: tuple[Mirror, ...] = ()
     rings: Mapping[str, Ring] = field(default_factory=dict)
+    carrying: frozenset[str] = frozenset()
     unused: frozenset[str] = frozenset()
 
 
@@ -87,9 +90,25 @@ class Projection:
     representation: Representation
 
     @cached_property
-    def sort(self) -> str:
-        """The sort whose elements have fields."""
-        return self.specification.sorts[0]
+    def sorts(self) -> tuple[str, ...]:
+        """The sorts, each of which has a class for its elements."""
+        return tuple(self.specification.sorts)
+
+    @cached_property
+    def attributes(self) -> dict[str, tuple[str, str]]:
+        """The functions from one sort to another: of whom, and what."""
+        found: dict[str, tuple[str, str]] = {}
+        for function in self.specification.functions.values():
+            match function:
+                case m.Function(parameters=((_, SortType(name=owner)),), result=SortType(name=held)):
+                    found[function.name] = (owner, held)
+                case _:
+                    pass
+        return found
+
+    def of_sort(self, sort: str) -> tuple[m.StateVariable, ...]:
+        """Variables of each element of a sort."""
+        return tuple(v for v in self.fields if isinstance(v.type, MapType) and v.type.keys == (SortType(sort),))
 
     @cached_property
     def clock(self) -> str:
@@ -103,7 +122,7 @@ class Projection:
 
     @cached_property
     def fields(self) -> tuple[m.StateVariable, ...]:
-        """Variables of each element of the sort."""
+        """Variables of each element of some sort."""
         return tuple(v for v in self._real if self._is_field(v))
 
     @cached_property
@@ -131,7 +150,8 @@ class Projection:
         return tuple(v for v in self.specification.variables.values() if v.role is m.Role.STATE)
 
     def _is_field(self, variable: m.StateVariable) -> bool:
-        return isinstance(variable.type, MapType) and variable.type.keys == (SortType(self.sort),)
+        kind = variable.type
+        return isinstance(kind, MapType) and len(kind.keys) == 1 and isinstance(kind.keys[0], SortType)
 
     def _is_real(self, action: m.Action) -> bool:
         if action.name == CLOCK_ACTION or action.name in self.representation.unused:
@@ -143,14 +163,9 @@ def project(specification: m.Specification, representation: Representation) -> P
     """A machine without its ghosts.
 
     Raises:
-        RequestError: something real reads a ghost, or the machine has no sort of its own, or more than one.
+        RequestError: something real reads a ghost.
     """
     made = Projection(specification, representation)
-    if len(specification.sorts) != 1:
-        message = f"`{specification.name}` has {len(specification.sorts)} sorts, and code has one kind of call"
-        raise RequestError(
-            Diagnostic(rules.NOT_PRINTABLE, message, specification.place, fix=rules.NOT_PRINTABLE.advice)
-        )
     ghosts = {n for n, v in specification.variables.items() if v.role is m.Role.GHOST}
     wrong: list[Diagnostic] = []
     for action in made.actions:

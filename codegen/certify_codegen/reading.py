@@ -170,10 +170,10 @@ class Reader:
                 return replace(store, names={**store.names, name: value})
             case ast.Attribute(value=ast.Name(id="self"), attr=attribute):
                 return self._machine_assigned(attribute, value, store, target)
-            case ast.Attribute(value=ast.Name() as owner, attr=variable) if variable in self._fields:
+            case ast.Attribute(value=owner, attr=variable) if variable in self._fields:
                 kind = self._variables[variable].type
                 assert isinstance(kind, MapType)
-                element = self.term(owner, store)
+                element = self._element(owner, variable, store)
                 stored = self._as(kind.value, value, target)
                 before = store.fields[variable]
                 encoder = self._encoder
@@ -300,7 +300,13 @@ class Reader:
             case ast.Attribute(value=ast.Name(id="self"), attr=attribute):
                 return self._attribute(attribute, store, e)
             case ast.Attribute(value=owner, attr=variable) if variable in self._fields:
-                return store.fields[variable].at((self.term(owner, store),))
+                return store.fields[variable].at((self._element(owner, variable, store),))
+            case ast.Attribute(value=owner, attr=function) if function in self._projection.attributes:
+                whose, what = self._projection.attributes[function]
+                element = self.term(owner, store)
+                if element.sort != sort_name(whose):
+                    raise UnreadableError(f"`{function}` of something else than a {whose}", e)
+                return t.apply(f"p.{function}", (element,), sort_name(what))
             case ast.Call(func=ast.Name(id="len"), args=[ast.Attribute(value=ast.Name(id="self"), attr=attribute)]):
                 name = attribute.removeprefix("_")
                 if name not in self._projection.representation.tokens:
@@ -332,6 +338,15 @@ class Reader:
                 return t.and_(*(self._compared(a, op, b, e) for a, op, b in pairs))
             case _:
                 raise UnreadableError(f"an expression such as `{ast.unparse(e)}`", e)
+
+    def _element(self, owner: ast.expr, variable: str, store: Store) -> Term:
+        """The element whose field is meant, which is of a sort that has it."""
+        kind = self._variables[variable].type
+        assert isinstance(kind, MapType)
+        found = self.term(owner, store)
+        if found.sort != self._sort(kind.keys[0]):
+            raise UnreadableError(f"the field `{variable}` of `{ast.unparse(owner)}`, which has none", owner)
+        return found
 
     def _truth(self, e: ast.expr, store: Store) -> Term:
         """A truth value; other values as truths are refused."""

@@ -68,7 +68,7 @@ class _Prover:
         self.before = self.frame.encoder.state("s.")
 
     def call(self) -> Term:
-        found = self.frame.encoder.unknown(SortType(self.projection.sort), "a.c")
+        found = self.frame.encoder.unknown(SortType(self.projection.sorts[0]), "a.c")
         assert isinstance(found, Term)
         return found
 

@@ -25,10 +25,10 @@ from certify_codegen.projection import Projection
 from certify_codegen.reading import Reader, Store, UnreadableError, is_listed, mirrored, switch
 from certify_codegen.shortcuts import shortcuts, writes_allowed
 from certify_spec import model as m
-from certify_spec.datatypes import MapType
+from certify_spec.datatypes import MapType, SortType
 from certify_spec.diagnostics import Diagnostic, Place
 from certify_verifier import terms as t
-from certify_verifier.encoding import Encoder, Surroundings, Symbolic, SymbolicMap
+from certify_verifier.encoding import Encoder, Surroundings, Symbolic, SymbolicMap, sort_name
 from certify_verifier.solving import Answer, Question, Status
 from certify_verifier.terms import Term
 
@@ -172,7 +172,8 @@ class _Comparison:
     def all(self) -> Iterator[Equality]:
         self._require_no_strangers()
         yield self._start()
-        yield self._element_start()
+        for sort in self._projection.sorts:
+            yield self._element_start(sort)
         for action in self._projection.actions:
             yield self._guard(action)
             if self._projection.updates(action):
@@ -211,10 +212,10 @@ class _Comparison:
         for name in sorted(wanted - self._methods.keys()):
             raise UnreadableError(f"no method `{name}`", self._tree)
         own = {f"_{v.name}" for v in self._projection.shared} | {v.name for v in self._projection.fields}
-        own |= {f"_{p.name}" for p in self._projection.parameters}
+        own |= {f"_{p.name}" for p in self._projection.parameters} | self._projection.attributes.keys()
         own |= {mirror.name for mirror in self._projection.representation.mirrors}
         allowed = writes_allowed(self._projection)
-        for node in _outside(self._tree, (MACHINE, element_class(self._projection))):
+        for node in _outside(self._tree, (MACHINE, *map(element_class, self._projection.sorts))):
             if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Delete):
                 targets = node.targets if isinstance(node, ast.Assign | ast.Delete) else [node.target]
                 for target in (part for each in targets for part in ast.walk(each)):
@@ -278,18 +279,29 @@ class _Comparison:
                     raise UnreadableError(f"`{ast.unparse(statement)}` at the start", method)
         return store
 
-    def _element_start(self) -> Equality:
-        name = element_class(self._projection)
+    def _element_start(self, sort: str) -> Equality:
+        name, fields = element_class(sort), self._projection.of_sort(sort)
         method = _methods(self._tree, name).get("__init__")
         if method is None:
             raise UnreadableError(f"no start of `{name}`", self._tree)
         lists = {listed for listed, _ in self._projection.representation.others.values()}
-        fresh = t.apply("a.new", (), self._sort())
+        open_ = {v.name for v in fields if v.initial is None}
+        given = [f for f, (owner, _) in self._projection.attributes.items() if owner == sort]
+        given += ["content"] if sort in self._projection.representation.carrying else []
+        if [arg.arg for arg in method.args.args[1:]] != given:
+            raise UnreadableError(f"other arguments than those of a {sort}", method)
+        fresh = t.apply("a.new", (), sort_name(sort))
         before = {v.name: _as_map(self._encoder.unknown(v.type, f"s.{v.name}")) for v in self._projection.fields}
         store = Store({}, before, {"self": fresh})
         for statement in _body(method):
             match statement:
                 case ast.AnnAssign(target=ast.Attribute(attr=attr), value=ast.List(elts=[])) if attr in lists:
+                    continue
+                case ast.Assign() if ast.unparse(statement) in {f"self.{each} = {each}" for each in given}:
+                    continue
+                case ast.AnnAssign(target=ast.Attribute(value=ast.Name(id="self"), attr=attr), value=None) if (
+                    attr in open_
+                ):
                     continue
                 case ast.AnnAssign(
                     target=ast.Attribute(value=ast.Name(id="self"), attr=attr), value=ast.expr() as value
@@ -301,11 +313,12 @@ class _Comparison:
                 case _:
                     raise UnreadableError(f"`{ast.unparse(statement)}` in the start of `{name}`", statement)
         sides: list[tuple[str, Symbolic, Symbolic]] = []
-        for variable in self._projection.fields:
-            assert variable.initial is not None
+        for variable in fields:
+            if variable.initial is None:
+                continue
             wanted = _as_map(self._encoder.value(variable.initial, Surroundings()))
             sides.append((f"`{variable.name}`", store.fields[variable.name].at((fresh,)), wanted.at((fresh,))))
-        return self._equality(f"the start of a {self._projection.sort}", self._specification.place, sides, [])
+        return self._equality(f"the start of a {sort}", self._specification.place, sides, [])
 
     # --- actions -----------------------------------------------------------------------------------------------------
 
@@ -335,13 +348,12 @@ class _Comparison:
         wanted = dict(state)
         for name, update in self._projection.updates(action).items():
             wanted[name] = self._encoder.value(update, around)
-        key = t.apply("a.any", (), self._sort())
         sides = [self._sides(v, after.shared, wanted) for v in self._projection.shared]
         for variable in self._projection.fields:
-            held = _as_map(wanted[variable.name])
+            held, key = _as_map(wanted[variable.name]), self._any(variable)
             sides.append((f"`{variable.name}`", after.fields[variable.name].at((key,)), held.at((key,))))
         sides += self._mirror_sides(after, wanted)
-        return self._equality(f"what `{action.name}` changes", action.place, sides, self._listed(state, bound, key))
+        return self._equality(f"what `{action.name}` changes", action.place, sides, self._listed(state, bound))
 
     def _sides(
         self, variable: m.StateVariable, ours: Mapping[str, Symbolic], wanted: Mapping[str, Symbolic]
@@ -353,13 +365,14 @@ class _Comparison:
             a, b = _as_map(a).at((place,)), _as_map(b).at((place,))
         return f"`{variable.name}`", a, b
 
-    def _listed(self, state: Mapping[str, Symbolic], bound: Mapping[str, Symbolic], key: Term) -> list[Term]:
+    def _listed(self, state: Mapping[str, Symbolic], bound: Mapping[str, Symbolic]) -> list[Term]:
         """That everybody is on the lists on which the representation wants them."""
         found: list[Term] = []
-        for listed, definition in self._projection.representation.others.values():
+        for variable, (listed, definition) in self._projection.representation.others.items():
+            key = self._any(self._specification.variables[variable])
             meaning = self._specification.definitions[definition]
             for value in bound.values():
-                if isinstance(value, Term) and value.sort == self._sort():
+                if isinstance(value, Term) and value.sort == key.sort:
                     names = dict(zip((name for name, _ in meaning.parameters), (key, value), strict=True))
                     holds = self._encoder.formula(meaning.body, Surroundings(state, bound=names))
                     found.append(t.implies(holds, is_listed(listed, key, value)))
@@ -398,10 +411,14 @@ class _Comparison:
     def _arguments(self, action: m.Action) -> dict[str, Symbolic]:
         return {name: self._encoder.unknown(kind, f"a.{name}") for name, kind in action.parameters}
 
-    def _sort(self) -> str:
-        variable = self._projection.fields[0]
-        assert isinstance(variable.type, MapType)
-        return self._encoder.flat_sorts(variable.type.keys[0])[0]
+    @staticmethod
+    def _any(variable: m.StateVariable) -> Term:
+        """Any element that has a field."""
+        match variable.type:
+            case MapType(keys=(SortType(name=sort),)):
+                return t.apply(f"a.any {sort}", (), sort_name(sort))
+            case _:
+                raise AssertionError(variable.name)
 
     def _equality(
         self, title: str, place: Place, sides: Sequence[tuple[str, Symbolic, Symbolic]], given: Sequence[Term]

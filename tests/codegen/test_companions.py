@@ -1,8 +1,9 @@
-"""Fallback and hedge as people use them."""
+"""Cache, fallback and hedge as people use them."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from types import ModuleType
 
 import pytest
@@ -14,7 +15,7 @@ from codegen_support import import_package, write_package
 def package(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
     """The generated package."""
     folder = tmp_path_factory.mktemp("companions") / "companion_patterns"
-    write_package(folder, only=["fallback", "hedge"])
+    write_package(folder, only=["cache", "fallback", "hedge"])
     return import_package(folder)
 
 
@@ -139,3 +140,87 @@ def test_what_cannot_be_protected_is_refused(package: ModuleType) -> None:
         package.Hedge(delay=1.0, idempotent=True)(lambda: None)
     with pytest.raises(TypeError, match="is asynchronous"):
         package.Fallback(later)(lambda: None)
+
+
+def test_a_cache_loads_once_for_all_threads_and_forgets_in_time(package: ModuleType) -> None:
+    """P-CACHE, P6: one load serves all who want its key; what is a TTL old or invalidated is loaded anew."""
+    time = [0]
+    told: list[str] = []
+    begun, go = threading.Semaphore(0), threading.Event()
+    loads: list[object] = []
+    cache = package.Cache(ttl=5.0, capacity=2, clock=lambda: time[0], on_event=lambda event: told.append(event.kind))
+
+    @cache
+    def fetch(key: object, *, times: object = 1) -> str:
+        loads.append(key)
+        begun.release()
+        go.wait()
+        return f"{key}×{times}"
+
+    answers: list[str] = []
+    threads = [threading.Thread(target=lambda: answers.append(fetch(1))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    begun.acquire()
+    while cache.snapshot().waiting < 3:
+        pass
+    go.set()
+    for thread in threads:
+        thread.join()
+    assert (answers, loads) == (["1×1"] * 4, [1])
+    assert [fetch(1.0), fetch(True), fetch(1, times=2)] == ["1.0×1", "True×1", "1×2"]
+    assert told == ["loaded", "loaded", "evicted", "loaded", "evicted", "loaded"]
+    loads.clear()
+    fetch(1, times=2)
+    time[0] += 5 * 10**9 - 1
+    assert loads == []
+    fetch(1, times=2)
+    assert loads == []
+    time[0] += 1
+    fetch(1, times=2)
+    assert loads == [1]
+    cache.invalidate(fetch, 1, times=2)
+    fetch(1, times=2)
+    assert loads == [1, 1]
+    cache.clear()
+    assert cache.snapshot().entries == 0
+    with pytest.raises(TypeError, match="unhashable"):
+        fetch([])
+
+
+def test_a_cancelled_load_is_taken_over(package: ModuleType) -> None:
+    """P4, P-CACHE: failures and cancellations are not kept; of those who wait, the next loads, and none is lost."""
+    cache = package.Cache(ttl=5.0, key=lambda key, _how: key)
+    loads: list[str] = []
+
+    @cache
+    async def fetch(key: str, how: str) -> str | None:
+        loads.append(how)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        if how == "fails":
+            raise LookupError(key)
+        return None
+
+    async def play() -> None:
+        tasks = [asyncio.ensure_future(fetch("a", how)) for how in ("cancelled", "fails", "goes", "succeeds", "waits")]
+        await asyncio.sleep(0)
+        assert cache.snapshot().waiting == 4
+        tasks[2].cancel()
+        tasks[0].cancel()
+        cancelled, failed, gone, *rest = await asyncio.gather(*tasks, return_exceptions=True)
+        assert isinstance(cancelled, asyncio.CancelledError)
+        assert isinstance(gone, asyncio.CancelledError)
+        assert isinstance(failed, LookupError)
+        assert rest == [None, None]  # which is a value like any other
+        assert loads == ["cancelled", "fails", "succeeds"]
+        assert await fetch("a", "again") is None
+        slow = asyncio.ensure_future(fetch("b", "outdated"))
+        await asyncio.sleep(0)
+        cache.invalidate(fetch, "b", "")
+        await slow
+        await fetch("b", "anew")
+        assert loads[3:] == ["outdated", "anew"]
+
+    asyncio.run(play())
+    assert cache.snapshot()[:2] == (2, 0)

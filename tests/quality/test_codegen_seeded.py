@@ -15,7 +15,7 @@ from certify_verifier.terms import symbol
 from codegen_support import generated, names
 
 BREAKER, RETRY, BULKHEAD, TIMEOUT, BUCKET = "circuit_breaker", "retry", "bulkhead", "timeout", "token_bucket"
-COUNTED, TIMED = "count_window_breaker", "time_window_breaker"
+CACHE, COUNTED, TIMED = "cache", "count_window_breaker", "time_window_breaker"
 
 NEXT = "0 if self._place + 1 == self._buckets else self._place + 1"
 QUIET = (
@@ -128,6 +128,28 @@ DIFFERENT = {
         BUCKET, "(now if c.due <= now else c.due) + self._interval", "c.due + self._interval", "what `admit` changes",
         "`due`",
     ),
+    "a value that is kept though it was invalidated": (
+        CACHE, "if c.seen == c.wanted.version and (", "if c.seen <= c.wanted.version and (", "what `arrive` changes",
+        "`has`",
+    ),
+    "a value that is counted twice": (
+        CACHE, "            if not c.wanted.has:\n", "            if True:\n", "what `arrive` changes", "`entries`",
+    ),
+    "an age that counts from the end of the load": (
+        CACHE, "c.wanted.loaded = c.began", "c.wanted.loaded = c.wanted.loaded", "what `arrive` changes", "`loaded`",
+    ),
+    "a value that is served a moment too long": (
+        CACHE, "and k.has and now - k.loaded < self._ttl\n", "and k.has and now - k.loaded <= self._ttl\n",
+        "when `hit` can happen", "the guard",
+    ),
+    "a value of another key": (
+        CACHE, "c.stage is _STAGE_LOADING and v.of is c.wanted", "c.stage is _STAGE_LOADING",
+        "when `arrive` can happen", "the guard",
+    ),
+    "a key that stays busy after a failure": (
+        CACHE, "        c.stage = _STAGE_DONE\n        c.wanted.busy = False\n\n    def _can_receive",
+        "        c.stage = _STAGE_DONE\n\n    def _can_receive", "what `fail` changes", "`busy`",
+    ),
     "a window that is not reset": (
         COUNTED, "                self._filled = 0\n", "", "what `succeed` changes", "`filled`",
     ),
@@ -183,6 +205,14 @@ UNREADABLE = {
     ),
     "a field that nobody has": (
         RETRY, "self._retries = self._retries + 1", "self._retried = self._retries + 1", "a field `_retried`",
+    ),
+    "a key that a value changes": (
+        CACHE, "            self._do_fail(c)\n", "            self._do_fail(c)\n            value.of = line.key\n",
+        "`value.of = line.key` outside the machine",
+    ),
+    "a field of another sort": (
+        CACHE, "c.wanted = k\n        c.served = k.value", "c.wanted = k\n        c.served = c.value",
+        "the field `value` of `c`, which has none",
     ),
     "a ring of another size": (
         COUNTED, "[False] * self._window", "[False] * self._minimum", "given something else than its places",

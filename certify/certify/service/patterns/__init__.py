@@ -2,12 +2,12 @@
 #
 #   machine:    package of Bulkhead, TokenBucket
 #   spec:       blake3:3a771974067d5b1326db53c6d5ccbe704066254edd386d0cb11162703e8933cc
-#   templates:  blake3:d0052e1b84fc0e5989f4267b582c5c36f84ca0765d465db14f1229484c30468b
-#   generator:  blake3:8015c403eefc4da3612eb272e0ac3ebe7fef73bdee3e8755b0dab6d98eeaba7c
+#   templates:  blake3:a21c0e6846e0a8ad643e44d7e3b0c2097e417667b0b18ae7474479198b9b4b42
+#   generator:  blake3:558003e0fba060261a9cda4405a190a36a4ed7e8e71acc058717657e20da486c
 #   proof:      blake3:bf1bb1ff5affc0d052f732e3a0c3c7ab9f10e6c1fec9384066d5251b368362d4
 #   equality:   blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262
 #   flavour:    sync+async
-#   text:       blake3:627eda6387904a55c6012b35e61981c37fb163fb1f64ff2bb0499c023f4e7d3d
+#   text:       blake3:3235430f16334b80ac95a934766c4acc21886225748b551789723fdd6df9a914
 
 """Resilience patterns, generated from proved specifications."""
 

@@ -2,12 +2,12 @@
 #
 #   machine:
 #   spec:       blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262
-#   templates:  blake3:d0052e1b84fc0e5989f4267b582c5c36f84ca0765d465db14f1229484c30468b
-#   generator:  blake3:8015c403eefc4da3612eb272e0ac3ebe7fef73bdee3e8755b0dab6d98eeaba7c
+#   templates:  blake3:a21c0e6846e0a8ad643e44d7e3b0c2097e417667b0b18ae7474479198b9b4b42
+#   generator:  blake3:558003e0fba060261a9cda4405a190a36a4ed7e8e71acc058717657e20da486c
 #   proof:      blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262
 #   equality:   blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262
 #   flavour:    sync+async
-#   text:       blake3:3a36cf09a592a8dc2c0c4f77007b1f6824ee4bb5a43e06e99515189d15dbf79f
+#   text:       blake3:ac856dc4eb8e805980a82c741c8e9ae10aa177e216e7462d66fb9c451d0bcd6f
 
 """What the patterns of this package share: failures, events, and telling coroutine functions from others."""
 

@@ -2,12 +2,12 @@
 #
 #   machine:    Bulkhead
 #   spec:       blake3:a70236dd8e11efe5fd079826cfc0e69d966e6af77d8bbb05b66c9f0af1fc3664
-#   templates:  blake3:d0052e1b84fc0e5989f4267b582c5c36f84ca0765d465db14f1229484c30468b
-#   generator:  blake3:8015c403eefc4da3612eb272e0ac3ebe7fef73bdee3e8755b0dab6d98eeaba7c
+#   templates:  blake3:a21c0e6846e0a8ad643e44d7e3b0c2097e417667b0b18ae7474479198b9b4b42
+#   generator:  blake3:558003e0fba060261a9cda4405a190a36a4ed7e8e71acc058717657e20da486c
 #   proof:      blake3:6d71f42e42b69700ed913bd9f08c72cb5668cc04b74862ca2f6cbacc426cea85
-#   equality:   blake3:aa5b4edde70dce32710e1e969a0f77a8fc8b36856487300b158f65f1e2d08484
+#   equality:   blake3:bddceddccb34252301cf7b47d8208d937eed4d6f2e7d80c7ace4983cdcfa70a5
 #   flavour:    sync+async
-#   text:       blake3:08375bfbda9cd0ffdc4dd2383d2fc5c2aafb0bf0b06b2a17e1012e8530219c79
+#   text:       blake3:b22acdfed88279fde4ad9a209a721786b79f7911e01ff7c4db68f99f3a28a749
 
 """Lets a bounded number of calls run at once and a bounded number wait, first come, first served.
 

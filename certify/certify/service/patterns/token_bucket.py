@@ -2,12 +2,12 @@
 #
 #   machine:    TokenBucket
 #   spec:       blake3:a54962bfaf29c518f72e7fa749237c97b5f4f5848f06ddaba5ad6ed984519163
-#   templates:  blake3:d0052e1b84fc0e5989f4267b582c5c36f84ca0765d465db14f1229484c30468b
-#   generator:  blake3:8015c403eefc4da3612eb272e0ac3ebe7fef73bdee3e8755b0dab6d98eeaba7c
+#   templates:  blake3:a21c0e6846e0a8ad643e44d7e3b0c2097e417667b0b18ae7474479198b9b4b42
+#   generator:  blake3:558003e0fba060261a9cda4405a190a36a4ed7e8e71acc058717657e20da486c
 #   proof:      blake3:acabb357963bbe682aae39d44e17b93c0f53ea4f2d56d4ec41a45c37a874df64
-#   equality:   blake3:5b68698ee22bdade23b4f286defa035523232da26cd619525b70102389129a18
+#   equality:   blake3:1affb7731144488f9ad3234dfee346c69d326726ba1e021a81072b7b84dcff65
 #   flavour:    sync+async
-#   text:       blake3:2a38508e2227cfd933e2f43ba1e3fc573310066d7c4d793392a050afec667f35
+#   text:       blake3:9b71af34606f9b5974d9486745ecf41e78851302f9b5616f904630e41f090d98
 
 """Admits calls at a steady rate with bounded bursts, each client by itself.
 
