@@ -89,3 +89,20 @@ def hedge(p):
     if not p.asynchronous:
         raise NotImplementedError("threads cannot be stopped")
     return resilience.Hedge(delay=p.seconds, idempotent=p.idempotent, reserve=p.reserve, ratio=p.ratio, clock=clock(p))
+
+
+def fallback(p):
+    return resilience.Fallback(p.second, on=p.failure)
+
+
+def timed(p):
+    return resilience.TimeWindowBreaker(
+        buckets=10,
+        width=p.seconds / 10,
+        failure_rate=p.failure_rate,
+        minimum=p.minimum_calls,
+        recovery_time=p.recovery_time,
+        counts=p.failure,
+        clock=clock(p),
+        on_event=told(p),
+    )

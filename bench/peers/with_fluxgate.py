@@ -5,7 +5,7 @@ from fluxgate.permits import All
 from fluxgate.retries import Cooldown
 from fluxgate.trackers import Custom
 from fluxgate.trippers import Closed, FailureRate, FailureStreak, HalfOpened, MinRequests
-from fluxgate.windows import CountWindow
+from fluxgate.windows import CountWindow, TimeWindow
 
 rejected = CallNotPermittedError
 
@@ -31,3 +31,7 @@ def breaker(p):
 
 def windowed(p):
     return made(p, MinRequests(p.minimum_calls) & FailureRate(p.failure_rate / 100), CountWindow(size=p.window))
+
+
+def timed(p):
+    return made(p, MinRequests(p.minimum_calls) & FailureRate(p.failure_rate / 100), TimeWindow(size=round(p.seconds)))

@@ -4,6 +4,7 @@ from hyx.bulkhead import bulkhead as hyx_bulkhead
 from hyx.bulkhead.exceptions import BulkheadFull
 from hyx.circuitbreaker import consecutive_breaker
 from hyx.circuitbreaker.exceptions import BreakerFailing
+from hyx.fallback import fallback as hyx_fallback
 from hyx.ratelimit import tokenbucket
 from hyx.ratelimit.exceptions import RateLimitExceeded
 from hyx.retry import retry as hyx_retry
@@ -35,3 +36,10 @@ def timeout(p):
 
 def limiter(p):
     return tokenbucket(max_executions=p.rate, per_time_secs=1.0, bucket_size=p.burst)
+
+
+def fallback(p):
+    async def second(*_given):
+        return p.second()
+
+    return hyx_fallback(second, on=p.failure)

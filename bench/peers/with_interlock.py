@@ -2,6 +2,7 @@
 
 import interlock
 from interlock import Config, Pipeline
+from interlock.window import WindowType
 
 rejected = (interlock.CircuitOpenError, interlock.BulkheadFullError)
 
@@ -27,8 +28,9 @@ class Listener:
         self.told(new)
 
 
-def made(p, size, minimum, rate):
+def made(p, size, minimum, rate, kind=WindowType.COUNT_BASED):
     config = Config(
+        window_type=kind,
         window_size=size,
         minimum_number_of_calls=minimum,
         failure_rate_threshold=rate,
@@ -47,6 +49,10 @@ def breaker(p):
 
 def windowed(p):
     return made(p, p.window, p.minimum_calls, p.failure_rate / 100)
+
+
+def timed(p):
+    return made(p, round(p.seconds), p.minimum_calls, p.failure_rate / 100, WindowType.TIME_BASED)
 
 
 def bulkhead(p):

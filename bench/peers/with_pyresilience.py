@@ -75,3 +75,7 @@ def service(p):
 
 def stack(p):
     return r.resilient(retry=retry_config(p), circuit_breaker=breaker_config(p))
+
+
+def fallback(p):
+    return r.resilient(fallback=r.FallbackConfig(handler=lambda _error: p.second(), fallback_on=(p.failure,)))

@@ -73,22 +73,40 @@ def test_the_generated_code_satisfies_all_twelve_in_both_modes(generated: Report
     assert not [result for result in generated.results if isinstance(result.verdict, Undecided | Violated)]
 
 
-def test_a_generated_window_that_keeps_too_much_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """P7: the kit sees in generated code that the oldest outcome is not dropped, and shows the calls that show it."""
-    write_package(tmp_path / "resilience", only=["count_window_breaker"])
-    module = tmp_path / "resilience" / "count_window_breaker.py"
+@pytest.mark.parametrize(
+    ("pattern", "drops", "told"),
+    [
+        (
+            "count_window_breaker",
+            "self._filled == self._window and self._failed_at[self._place]",
+            "is rejected with 4 failures among the last 10 outcomes",
+        ),
+        (
+            "time_window_breaker",
+            "self._can_start_over(now)",
+            "reaches the backend with 4 failures among the last 4 outcomes",
+        ),
+    ],
+)
+def test_a_generated_window_that_does_not_move_is_found(
+    pattern: str, drops: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P7: the kit sees in generated code that a window keeps what is old, or stands still, and shows the calls."""
+    write_package(tmp_path / "resilience", only=[pattern])
+    module = tmp_path / "resilience" / f"{pattern}.py"
     text = module.read_text(encoding="utf-8")
-    kept = text.replace("self._filled == self._window and self._failed_at[self._place]", "False")
+    kept = text.replace(drops, "False")
     assert kept != text
     module.write_text(kept, encoding="utf-8")
     monkeypatch.setenv("CERTIFY_RESILIENCE", str(tmp_path))
     adapter = tmp_path / "adapter.py"
-    told = (BENCH / "peers" / "generated.py").read_text(encoding="utf-8")
-    others = ["breaker", "bulkhead", "retry", "timeout", "limiter"]
-    adapter.write_text(f'{told}\nmodes = "sync"\ndel {", ".join(others)}\n', encoding="utf-8")
+    whole = (BENCH / "peers" / "generated.py").read_text(encoding="utf-8")
+    others = ["breaker", "bulkhead", "retry", "timeout", "limiter", "cache", "hedge", "fallback"]
+    others.append("windowed" if pattern.startswith("time") else "timed")
+    adapter.write_text(f'{whole}\nmodes = "sync"\ndel {", ".join(others)}\n', encoding="utf-8")
     found = [each.verdict for each in examine(adapter, only=["P7"]).results if isinstance(each.verdict, Violated)]
     assert len(found) == 1
-    assert "is rejected with 4 failures among the last 10 outcomes" in found[0].sentence
+    assert told in found[0].sentence
 
 
 def test_the_reference_satisfies_what_applies(tmp_path: Path) -> None:

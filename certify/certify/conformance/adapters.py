@@ -30,12 +30,14 @@ from certify.conformance.verdicts import MODES
 PATTERNS: Final[Mapping[str, str]] = {
     "breaker": "a circuit breaker that counts failures in a row",
     "windowed": "a circuit breaker that looks at a window of outcomes",
+    "timed": "a circuit breaker that looks at the outcomes of the last seconds",
     "bulkhead": "a bound on calls at once",
     "retry": "tries again after a failure",
     "timeout": "a time limit",
     "limiter": "a rate limiter",
     "hedge": "a second call when the first is slow",
     "cache": "answers from memory",
+    "fallback": "answers second best after a failure",
     "stack": "a retry around a breaker; by default the two composed",
     "limited": "a time limit around a bulkhead, or how the library puts them together; by default the two composed",
     "service": "a bulkhead around a retry around a breaker; by default the three composed",
@@ -118,7 +120,7 @@ def read(names: Mapping[str, Any], path: str) -> Adapter:
     wrong = [each for each in rejected if not (isinstance(each, type) and issubclass(each, BaseException))]
     if wrong:
         raise AdapterError(f"`rejected` names {wrong[0]!r}, which is no exception class")
-    if not rejected and patterns.keys() & {"breaker", "windowed", "bulkhead", "limiter"}:
+    if not rejected and patterns.keys() & {"breaker", "windowed", "timed", "bulkhead", "limiter"}:
         raise AdapterError("it does not say in `rejected` which exceptions mean rejection")
     modes = names.get("modes", MODES)
     modes = (modes,) if isinstance(modes, str) else tuple(modes)

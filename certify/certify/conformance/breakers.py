@@ -66,9 +66,26 @@ def _neutral_scripts(make: Callable[[Callable[[int], Step]], Script]) -> tuple[S
 
 def windowed(moments: Sequence[Moment], settings: Any) -> Wrong | None:
     """``closed``: rejected though the window does not ask for it; ``open``: passed though it does. Integers only."""
-    window: list[bool] = []
-    is_open = False
+    return _by_window(moments, settings, lambda window, _now: window[-settings.window :])
+
+
+def timed(moments: Sequence[Moment], settings: Any) -> Wrong | None:
+    """The same with a window of time; no script asks about outcomes that are about to leave it."""
+    return _by_window(
+        moments, settings, lambda window, now: [each for each in window if now - each[0] < settings.seconds]
+    )
+
+
+_Window = list[tuple[float, bool]]
+
+
+def _by_window(moments: Sequence[Moment], settings: Any, kept: Callable[[_Window, float], _Window]) -> Wrong | None:
+    """What is wrong of a breaker that looks at what is kept of its outcomes, each with when and whether it failed."""
+    outcomes: _Window = []
+    is_open, now = False, 0.0
     for position, moment in enumerate(moments, 1):
+        now += moment.step.value if moment.step.kind == "advance" else 0.0
+        window = [failed for _, failed in kept(outcomes, now)]
         for seen in moment.seen:
             failures = sum(window)
             told = f"with {failures} failures among the last {len(window)} outcomes"
@@ -77,18 +94,24 @@ def windowed(moments: Sequence[Moment], settings: Any) -> Wrong | None:
             if seen.kind == "enters" and is_open:
                 return Wrong("open", f"call {seen.call} reaches the backend {told}", position)
         if moment.step.kind in {"succeeds", "fails"} and not is_open:
-            window += [moment.step.kind == "fails"] * len(moment.step.calls)
-            window = window[-settings.window :]
+            outcomes = kept([*outcomes, *[(now, moment.step.kind == "fails")] * len(moment.step.calls)], now)
+            window = [failed for _, failed in outcomes]
             enough = len(window) >= settings.minimum_calls
             is_open = enough and sum(window) * 100 >= settings.failure_rate * len(window)
     return None
 
 
 def _outcomes(text: str) -> Script:
-    """A script of calls one after the other, ``f`` for failures and ``s`` for successes, and one more call."""
+    """A script of calls one after the other, ``f`` for failures and ``s`` for successes, and one more call.
+
+    A dash is two fifths of the time that an outcome counts.
+    """
     steps: list[Step] = []
     for number, letter in enumerate(text, 1):
-        steps += [call(number), fail(number) if letter == "f" else succeed(number)]
+        if letter == "-":
+            steps.append(advance(4.0))
+        else:
+            steps += [call(number), fail(number) if letter == "f" else succeed(number)]
     return (*steps, call(len(text) + 1))
 
 
@@ -457,6 +480,22 @@ SCENARIOS: Final = (
         judge=windowed,
         needs={"window", "failure_rate"},
         given={"window": 100, "failure_rate": 29, "minimum_calls": 100},
+    ),
+    breaker_scenario(
+        "P7",
+        "it opens exactly when the last seconds say so",
+        [
+            _outcomes("ffff"),
+            _outcomes("fff---f"),
+            _outcomes("fff-f"),
+            _outcomes("ssssssss---ffff"),
+            _outcomes("ssssssss-ffff"),
+        ],
+        {"open", "closed"},
+        pattern="timed",
+        judge=timed,
+        needs={"seconds"},
+        given={"seconds": 10.0},
     ),
     Written("P7", "listeners are told once of each change", "breaker", _events),
     # -- P11

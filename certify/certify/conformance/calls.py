@@ -546,6 +546,69 @@ def _forgets_in_time(bench: Bench) -> Told | None:
     return None
 
 
+def _endings(bench: Bench, pattern: str, operation: Callable[[], str], times: int, **given: Any) -> list[str]:
+    """How calls of an operation through one guard end, one after the other."""
+    ends: list[str] = []
+    with bench.world() as here:
+        decorator, _ = bench.decorator(pattern, here, frozenset(given), **given)
+
+        async def coroutine() -> str:
+            return operation()
+
+        guarded = decorator(coroutine if bench.mode == "async" else operation)
+
+        async def ask_async() -> None:
+            try:
+                ends.append(await guarded())
+            except BaseException as error:
+                ends.append(type(error).__name__)
+
+        for _ in range(times):
+            if bench.mode == "async":
+                here.create_task(ask_async())
+                here.settle()
+                continue
+            try:
+                ends.append(guarded())
+            except BaseException as error:
+                ends.append(type(error).__name__)
+    return ends
+
+
+_FATAL: Final = (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
+
+
+def _nothing_is_kept_of(bench: Bench) -> Told | None:
+    """A load that fails or is cancelled is not kept, and whoever asks next has its answer."""
+    for failure in (Failure, *_FATAL):
+        runs: list[str] = []
+
+        def operation(failure: type[BaseException] = failure, runs: list[str] = runs) -> str:
+            runs.append("load")
+            if len(runs) == 1:
+                raise failure
+            return "an answer"
+
+        ends = _endings(bench, "cache", operation, 3, seconds=5.0)
+        if ends != [failure.__name__, "an answer", "an answer"] or len(runs) != 2:
+            trace = tuple(Row("it is asked", 0.0, (end,)) for end in ends)
+            return Told(f"a load ends with {failure.__name__}; of three calls, {len(runs)} load", trace)
+    return None
+
+
+def _no_second_best(bench: Bench) -> Told | None:
+    """What is no failure is not answered second best; what is, is."""
+    for failure in (Failure, *_FATAL):
+
+        def operation(failure: type[BaseException] = failure) -> str:
+            raise failure
+
+        ends = _endings(bench, "fallback", operation, 1, second=lambda: "second best")
+        if ends != ["second best" if failure is Failure else failure.__name__]:
+            return Told(f"a call that ends with {failure.__name__} ends so", (Row("call", 0.0, tuple(ends)),))
+    return None
+
+
 def retry_scenario(
     number: str,
     name: str,
@@ -710,6 +773,8 @@ SCENARIOS: Final[tuple[Scripted | Written, ...]] = (
         ),
     ),
     Written("P6", "the wall clock is set while an answer is kept", "cache", _forgets_in_time),
+    Written("P4", "a load that fails or is cancelled leaves nothing", "cache", _nothing_is_kept_of),
+    Written("P4", "what ends a call otherwise is not answered second best", "fallback", _no_second_best),
     # -- P8
     retry_scenario(
         "P8",

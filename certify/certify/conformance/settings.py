@@ -27,8 +27,8 @@ MEANINGS: Final[Mapping[str, tuple[str, Any]]] = {
     "success_threshold": ("successful probes that close the breaker", 1),
     "lease": ("seconds that a probe may hang before the next one", 30.0),
     "window": ("outcomes that the breaker looks at (`windowed`)", 10),
-    "failure_rate": ("percentage of failures among them that opens it (`windowed`)", 50),
-    "minimum_calls": ("outcomes without which it does not open (`windowed`)", 4),
+    "failure_rate": ("percentage of failures among them that opens it (`windowed`, `timed`)", 50),
+    "minimum_calls": ("outcomes without which it does not open (`windowed`, `timed`)", 4),
     "attempts": ("tries of one call, the first included", 3),
     "base": ("longest pause before the second try, in seconds", 1.0),
     "cap": ("longest pause before any try, in seconds", 8.0),
@@ -40,11 +40,12 @@ MEANINGS: Final[Mapping[str, tuple[str, Any]]] = {
     "capacity": ("calls that may run at once", 2),
     "queue_limit": ("calls that may wait", 2),
     "seconds": (
-        "the time limit (`timeout`), or the life of an entry (`cache`), or the pause before a hedge (`hedge`)",
+        "the time limit (`timeout`), life of an entry (`cache`) or of an outcome (`timed`), or pause before a `hedge`",
         5.0,
     ),
     "rate": ("calls per second", 2.0),
     "burst": ("calls at once", 3),
+    "second": ("what is called instead, without arguments (`fallback`)", None),
 }
 
 
