@@ -102,9 +102,7 @@ def build(case: Path, folder: Path) -> Path:
 def checked(manifest: Path) -> CheckResult:
     """The check's result on a node's folder."""
     folder = read_subject(manifest)
-    with Laboratory(
-        folder.subject, jobs=2, rehearsal=folder.rehearsal
-    ) as laboratory:  # part of a blocked run is waiting
+    with Laboratory(folder.subject, rehearsal=folder.rehearsal) as laboratory:
         return idempotency.check(Workbench(folder.subject, laboratory, folder.inputs, folder.expected))
 
 

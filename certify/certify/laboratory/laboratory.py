@@ -32,6 +32,8 @@ from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
+import certify
+import certify_spec
 from certify.laboratory import filters, reading
 from certify.laboratory.certificates import issue
 from certify.laboratory.channel import ChannelClosed
@@ -147,7 +149,8 @@ class Laboratory:
         except BaseException:
             self._remove()
             raise
-        compileall.compile_dir(Path(__file__).parent / "inside", quiet=2)  # the sandbox cannot write what it compiles
+        for package in (certify, certify_spec):  # the sandbox cannot write what it compiles
+            compileall.compile_dir(next(iter(package.__path__)), quiet=2)
         self._executor = ThreadPoolExecutor(self._turnstile.most, thread_name_prefix="laboratory")
 
     # -- life ---------------------------------------------------------------------------------------------------------
