@@ -114,6 +114,7 @@ def plain(package: Any) -> dict[str, Plain]:
         "bulkhead, decorator": package.Bulkhead(capacity=10)(backend),
         "rate limiter, decorator": package.RateLimiter(rate=1e9, burst=1 << 30)(backend),
         "timeout, decorator": package.Timeout(10.0)(backend),
+        "cache, a hit, decorator": package.Cache(ttl=1e6, capacity=2 * LOOPS)(backend),
         "three layers, by hand, fused": by_hand.fused(
             backend, by_hand.Retry(3, 0.1, 5.0), by_hand.Breaker(5, 30.0), by_hand.Bulkhead(10)
         ),
@@ -237,6 +238,7 @@ def memory(package: Any) -> None:
         "Retry": lambda: package.Retry(idempotent=True),
         "Bulkhead": package.Bulkhead,
         "Timeout": lambda: package.Timeout(1.0),
+        "Cache": lambda: package.Cache(ttl=1.0),
         "RateLimiter": lambda: package.RateLimiter(rate=1.0),
     }
     for name, make in makers.items():

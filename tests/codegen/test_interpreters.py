@@ -51,6 +51,25 @@ for thread in threads: thread.start()
 for thread in threads: thread.join()
 assert peak[0] <= 2 and bulkhead.snapshot()[:3] == (2, 2, 0), (peak, bulkhead.snapshot())
 
+loads = []
+cache = Cache(ttl=60.0)
+@cache
+def load(key):
+    loads.append(key)
+    for _ in range(2000): pass
+    return work(key)
+threads = [threading.Thread(target=lambda: [load(key) for key in range(20)]) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+assert sorted(loads) == list(range(20)) and cache.snapshot()[:2] == (20, 0), (loads, cache.snapshot())
+
+window = CountWindowBreaker(window=4, minimum=4, failure_rate=50)
+within = window(work)
+for x in (1, 1, 1, 1, 1, -1, 1, -1):
+    try: within(x)
+    except OSError: pass
+assert window.state == "open" and window.snapshot().era == 1
+
 async def main():
     @bulkhead
     async def hold(): await asyncio.sleep(0.001)

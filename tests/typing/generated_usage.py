@@ -7,6 +7,7 @@ from typing import assert_type
 
 from patterns import (
     Bulkhead,
+    Cache,
     CircuitBreaker,
     CircuitOpen,
     DeadlineExceeded,
@@ -42,6 +43,18 @@ def fetch(user: int, fresh: bool = False) -> bytes:
 @timeout
 async def afetch(user: int, *, fresh: bool = False) -> bytes:
     return b""
+
+
+cache = Cache(ttl=60.0, key=lambda user: user)
+
+
+@cache
+def profile(user: int) -> str:
+    return ""
+
+
+assert_type(profile(1), str)
+cache.invalidate(profile, 1)
 
 
 class Client:

@@ -32,6 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             'long(a: int, /, b: str = "x", *rest: float, c: bytes, **more: str) -> None',
         ),
         ("limiter,breaker", "nothing() -> None"),
+        ("retry,window,bulkhead", "async within(key: str) -> bytes"),
     ):
         fused = Fused(fusion.layers(order.split(",")), fusion.signature(shape))
         name, text = fused_file(fused, specification("stack"), modules, proofs)
