@@ -25,7 +25,7 @@ from certify_codegen.patterns import CONVENTIONS, FAILURES, Convention
 from certify_codegen.printer import INDENT, WIDTH, Printer
 from certify_codegen.projection import Projection, project
 from certify_codegen.reading import UnreadableError
-from certify_codegen.validation import Candidate, equalities
+from certify_codegen.validation import Candidate, equalities, require_shortcuts
 from certify_spec import model as m
 from certify_spec.diagnostics import Diagnostic, Place, RequestError
 
@@ -201,6 +201,10 @@ def fused_file(
     except SyntaxError as problem:
         message = f"the fused function does not compile: {problem.msg}"
         raise RequestError(Diagnostic(rules.BAD_FUSION, message, Place(file, problem.lineno or 0))) from None
+    try:
+        require_shortcuts(body, {layer.role: known[layer.machine].projection for layer in fused.layers})
+    except UnreadableError as problem:
+        raise RequestError(Diagnostic(rules.DIFFERS, str(problem), Place(file, problem.line))) from problem
     machines = [known[layer.machine] for layer in fused.layers]
     certificate = Certificate(
         machine=f"fused of {', '.join(each.convention.machine for each in machines)}",

@@ -438,6 +438,29 @@ class _Comparison:
         return Equality(f"{self._specification.name}: {title}", place, parts, text)
 
 
+def require_shortcuts(text: str, machines: Mapping[str, Projection]) -> None:
+    """That a text which uses several machines writes their fields by shortcuts only.
+
+    Args:
+        text: Python.
+        machines: by the name that each has in it.
+
+    Raises:
+        UnreadableError: it writes another field.
+    """
+    allowed = {
+        each.replace("self.", f"{name}.")
+        for name, projection in machines.items()
+        for each in writes_allowed(projection)
+    }
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Delete):
+            targets = node.targets if isinstance(node, ast.Assign | ast.Delete) else [node.target]
+            written = [part for each in targets for part in ast.walk(each) if isinstance(part, ast.Attribute)]
+            if written and ast.unparse(node) not in allowed:
+                raise UnreadableError(f"`{ast.unparse(node)}` outside the machine", node)
+
+
 def _methods(tree: ast.Module, name: str) -> dict[str, ast.FunctionDef]:
     found = next((node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name), None)
     if found is None:

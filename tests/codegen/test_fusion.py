@@ -187,6 +187,18 @@ def test_a_fused_function_does_what_its_layers_do(number: int, prefix: str, pack
     run()
 
 
+def test_a_frame_that_writes_what_is_not_its_own_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2, P7: a frame writes the fields of its layers by the proved shortcuts and in no other way."""
+    frame = fusion.frame
+    for seeded in ("breaker._failures = 0", "breaker._calls += 1", "retry._retries, _other = 0, 0"):
+        monkeypatch.setattr("certify_codegen.generate.frame", lambda *given, line=seeded: [line, *frame(*given)])
+        fused = Fused(fusion.layers(["retry", "breaker"]), fusion.signature("call(x: int) -> int"))
+        modules = [generated(name) for name in ("retry", "circuit_breaker")]
+        proofs = dict.fromkeys(("Stack", "Retry", "CircuitBreaker"), "")
+        with pytest.raises(RequestError, match=r"GEN004.*outside the machine"):
+            fused_file(fused, specification("stack"), modules, proofs)
+
+
 def test_a_fused_function_looks_like_the_function(package: ModuleType) -> None:
     """Its signature, name and docstring are those of what it protects, and its bounds stand in the docstring."""
     module = importlib.import_module(f"{package.__name__}.fused_f0")

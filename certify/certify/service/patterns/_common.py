@@ -3,11 +3,11 @@
 #   machine:
 #   spec:       blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262
 #   templates:  blake3:a21c0e6846e0a8ad643e44d7e3b0c2097e417667b0b18ae7474479198b9b4b42
-#   generator:  blake3:558003e0fba060261a9cda4405a190a36a4ed7e8e71acc058717657e20da486c
+#   generator:  blake3:70bb095cb18375d210968b6bf9bdf1cd68fc85089513de5c88b7efab7e316bcd
 #   proof:      blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262
 #   equality:   blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262
 #   flavour:    sync+async
-#   text:       blake3:ac856dc4eb8e805980a82c741c8e9ae10aa177e216e7462d66fb9c451d0bcd6f
+#   text:       blake3:c653bbfb4d22ca0baa7ebe772061de9b5b7c43498091dc2ad9da681a16ddc6cb
 
 """What the patterns of this package share: failures, events, and telling coroutine functions from others."""
 

@@ -3,11 +3,11 @@
 #   machine:    Bulkhead
 #   spec:       blake3:a70236dd8e11efe5fd079826cfc0e69d966e6af77d8bbb05b66c9f0af1fc3664
 #   templates:  blake3:a21c0e6846e0a8ad643e44d7e3b0c2097e417667b0b18ae7474479198b9b4b42
-#   generator:  blake3:558003e0fba060261a9cda4405a190a36a4ed7e8e71acc058717657e20da486c
+#   generator:  blake3:70bb095cb18375d210968b6bf9bdf1cd68fc85089513de5c88b7efab7e316bcd
 #   proof:      blake3:6d71f42e42b69700ed913bd9f08c72cb5668cc04b74862ca2f6cbacc426cea85
 #   equality:   blake3:bddceddccb34252301cf7b47d8208d937eed4d6f2e7d80c7ace4983cdcfa70a5
 #   flavour:    sync+async
-#   text:       blake3:b22acdfed88279fde4ad9a209a721786b79f7911e01ff7c4db68f99f3a28a749
+#   text:       blake3:3ea345c2ec6074e9a579897f8b31b4fbf820adc8a29ff66c4a44fe9aa427d48f
 
 """Lets a bounded number of calls run at once and a bounded number wait, first come, first served.
 

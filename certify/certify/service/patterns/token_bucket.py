@@ -3,11 +3,11 @@
 #   machine:    TokenBucket
 #   spec:       blake3:a54962bfaf29c518f72e7fa749237c97b5f4f5848f06ddaba5ad6ed984519163
 #   templates:  blake3:a21c0e6846e0a8ad643e44d7e3b0c2097e417667b0b18ae7474479198b9b4b42
-#   generator:  blake3:558003e0fba060261a9cda4405a190a36a4ed7e8e71acc058717657e20da486c
+#   generator:  blake3:70bb095cb18375d210968b6bf9bdf1cd68fc85089513de5c88b7efab7e316bcd
 #   proof:      blake3:acabb357963bbe682aae39d44e17b93c0f53ea4f2d56d4ec41a45c37a874df64
 #   equality:   blake3:1affb7731144488f9ad3234dfee346c69d326726ba1e021a81072b7b84dcff65
 #   flavour:    sync+async
-#   text:       blake3:9b71af34606f9b5974d9486745ecf41e78851302f9b5616f904630e41f090d98
+#   text:       blake3:ffdf77fa29f5ec08bf4250bd73cb6922507acbc340a45f737fd3781bcfbd5699
 
 """Admits calls at a steady rate with bounded bursts, each client by itself.
 
