@@ -34,6 +34,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.chdir(folder)
     monkeypatch.setenv("CERTIFY_HOME", str(tmp_path / "keys"))
+    monkeypatch.setenv("CERTIFY_CACHE", str(tmp_path / "cache"))
     for variable in ("CERTIFY_REGISTRY", "CERTIFY_POLICY"):
         monkeypatch.delenv(variable, raising=False)
     return folder
@@ -57,6 +58,13 @@ def test_a_good_node_is_published_once(here: Path, capsys: pytest.CaptureFixture
     assert second["receipt"]["entry"] == first["receipt"]["entry"]
     assert run(["registry", "verify-log", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["entries"] == 1
+
+
+def test_tables_for_drawing_are_kept_with_the_answers(here: Path, tmp_path: Path) -> None:
+    """C-CONTRACT: what Hypothesis keeps lies in the cache, and the working folder stays as it is."""
+    program = "from certify.checks.fuzzing import draws; assert draws({'type': 'string'}, 2, 1)"
+    subprocess.run([sys.executable, "-c", program], check=True)
+    assert (list(here.iterdir()), (tmp_path / "cache" / "hypothesis").is_dir()) == ([], True)
 
 
 def test_the_same_version_with_other_content_is_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

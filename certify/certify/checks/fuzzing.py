@@ -11,19 +11,22 @@ The dialect is the part of JSON Schema 2020-12 that pydantic writes. A keyword t
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, configuration, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.errors import HypothesisException
 from hypothesis.internal.conjecture.providers import AVAILABLE_PROVIDERS, HypothesisProvider
 from hypothesis.internal.constants_ast import Constants
 from hypothesis.strategies import SearchStrategy
+
+from certify.folders import cache_folder
 
 Schema = Mapping[str, Any]
 
@@ -107,10 +110,22 @@ def draws(schema: Schema | bool, count: int, number: int) -> list[Any]:
             found.setdefault(text_of(value), value)
 
     try:
-        collect()
+        with _tables_kept():
+            collect()
     except (HypothesisException, ValueError, OverflowError, RecursionError, re.error):
         return list(found.values())
     return list(found.values())
+
+
+@contextlib.contextmanager
+def _tables_kept() -> Iterator[None]:
+    """Have Hypothesis keep its table of characters with our answers, not in a folder of its own wherever it is run."""
+    before = vars(configuration).get("__hypothesis_home_directory")
+    configuration.set_hypothesis_home_dir(cache_folder() / "hypothesis")
+    try:
+        yield
+    finally:
+        configuration.set_hypothesis_home_dir(before)
 
 
 def text_of(value: Any) -> str:

@@ -13,11 +13,11 @@ import ast
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from certify import codec
 from certify.checks.workbench import Workbench
+from certify.folders import cache_folder
 from certify.manifest.files import Refused, read_inside
 from certify.manifest.model import Pattern
 from certify.specs.engine import Ledger, Pool, examine
@@ -146,7 +146,7 @@ def _is_current(specification: m.Specification, sealed: Sealed, text: str) -> bo
 
 def _proof(specification: m.Specification) -> str | None:
     """The digest of the specification's proof; None if it is not proved."""
-    ledger = Ledger(Path(os.environ.get("CERTIFY_CACHE") or ".certify/cache"))
+    ledger = Ledger(cache_folder())
     with Pool(os.cpu_count() or 1) as pool:
         return proof_digest(examine(specification, pool, Settings(), ledger))
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from certify.cli import verifying
 from certify.cli.output import Output
 from certify.cli.status import Status
+from certify.folders import cache_folder
 from certify.specs.engine import Ledger, Pool, Silent, Verified, examine
 from certify.specs.explain import Standing, counted
 from certify.specs.proof import proof_digest
@@ -84,7 +85,7 @@ def run(options: Options) -> Status:
             return _refuse(output, _Refusal(unsafe, Status.REFUSED))
         generate.require_layers(fused, (each.name for each in specifications))
     chosen = generate.Options(asynchronous=options.asynchronous)
-    ledger = Ledger(verifying.cache_folder() if options.keeps else None)
+    ledger = Ledger(cache_folder() if options.keeps else None)
     with Pool(options.jobs or os.cpu_count() or 1, budget=options.budget) as pool:
         to_prove = specifications if stack is None else (*specifications, stack)
         proofs, refused = _prove(options, output, to_prove, pool, ledger)

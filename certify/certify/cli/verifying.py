@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from certify.cli.output import Output
 from certify.cli.status import Status
+from certify.folders import cache_folder
 from certify.specs import json_view, pytest_file, rules, smt, tables
 from certify.specs.engine import Ledger, Pool, Verified, examine
 from certify.specs.explain import Standing, counted
@@ -348,11 +349,6 @@ class _Bench:
             except OSError as problem:
                 ledger.trouble = problem
         return verified
-
-
-def cache_folder() -> Path:
-    """Where answers are kept between runs."""
-    return Path(os.environ.get("CERTIFY_CACHE") or ".certify/cache")
 
 
 def _uncached(problem: OSError) -> Diagnostic:
