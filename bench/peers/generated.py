@@ -82,7 +82,7 @@ def limiter(p):
 
 
 def cache(p):
-    return resilience.Cache(ttl=p.seconds, clock=clock(p))
+    return resilience.Cache(ttl=p.seconds, clock=clock(p), on_event=p.listener)
 
 
 def hedge(p):

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import dis
+import sys
 import threading
-from types import ModuleType
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType, ModuleType
+from typing import Any
 
 import pytest
 
@@ -224,3 +229,135 @@ def test_a_cancelled_load_is_taken_over(package: ModuleType) -> None:
 
     asyncio.run(play())
     assert cache.snapshot()[:2] == (2, 0)
+
+
+class Interrupted(BaseException):
+    """What a handler of signals raises."""
+
+
+class Signal:
+    """Raises at one of the places of the cache's code where Python runs handlers of signals.
+
+    They are beginnings of functions, ends of calls of C, and turns of loops. Callbacks of the event loop are left out:
+    what raises there strikes the loop.
+    """
+
+    def __init__(self, place: int) -> None:
+        self.left = place
+        self._last: dict[FrameType, str] = {}
+
+    @contextmanager
+    def awaited(self) -> Iterator[None]:
+        """Raise meanwhile, in this thread."""
+        sys.settrace(self._trace)
+        try:
+            yield
+        finally:
+            sys.settrace(None)
+
+    def _trace(self, frame: FrameType, event: str, _argument: object) -> Any:
+        code = frame.f_code
+        if not code.co_filename.endswith("cache.py") or code.co_name == "_notice":
+            return None
+        frame.f_trace_opcodes = True
+        if event == "return" and frame.f_back is not None:
+            self._last[frame.f_back] = ""  # no handler runs when a function in Python returns
+        if event == "opcode":
+            last, here = self._last.get(frame, ""), dis.opname[code.co_code[frame.f_lasti]]
+            self._last[frame] = here
+            if last.startswith(("RESUME", "CALL", "JUMP_BACKWARD")) and here != "PUSH_EXC_INFO":  # the call returned
+                self.left -= 1
+                if self.left == -1:
+                    raise Interrupted
+        return self._trace
+
+
+def _strike(play: Callable[[Signal], object]) -> int:
+    """Play with a signal at the first place, at the second, and so on; gives how many there are."""
+    for place in range(1000):
+        signal = Signal(place)
+        play(signal)
+        if signal.left >= 0:
+            return place
+    raise AssertionError("it does not end")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("victim", ["loads", "waits"])
+def test_a_signal_anywhere_in_a_cache_leaves_no_thread_waiting(victim: str, fails: bool, package: ModuleType) -> None:
+    """P4, P-CACHE: wherever a signal strikes a call that loads or waits, another that wants the key has its answer."""
+
+    def play(signal: Signal) -> None:
+        cache = package.Cache(ttl=5.0)
+        go, loads = threading.Event(), [0]
+
+        @cache
+        def fetch(_key: str) -> int:
+            loads[0] += 1
+            number = loads[0]
+            go.wait(5)
+            if fails and number == 1:
+                raise LookupError
+            return number
+
+        def ask() -> None:
+            try:
+                fetch("a")
+            except LookupError:
+                assert fails
+
+        def struck() -> None:
+            with suppress(Interrupted), signal.awaited():
+                ask()
+
+        first, second = (struck, ask) if victim == "loads" else (ask, struck)
+        threads = [threading.Thread(target=first), threading.Thread(target=second)]
+        threads[0].start()
+        while threads[0].is_alive() and not loads[0]:
+            threads[0].join(0.0001)
+        threads[1].start()
+        while all(thread.is_alive() for thread in threads) and not cache.snapshot().waiting:
+            threads[0].join(0.0001)
+        go.set()
+        for thread in threads:
+            thread.join(5)
+        assert not any(thread.is_alive() for thread in threads)
+        assert cache.snapshot().waiting == 0
+        assert not any(line.key.busy for line in cache._lines.values())
+        assert fetch("a") <= 3
+
+    assert _strike(play) > 5
+
+
+# A signal may strike between a coroutine and its `await`, and Python warns of it.
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_signal_anywhere_in_a_cache_leaves_no_task_waiting(fails: bool, package: ModuleType) -> None:
+    """P4, P-CACHE: wherever a signal strikes one of two tasks that want a key, the other has its answer."""
+
+    async def work(signal: Signal) -> None:
+        cache = package.Cache(ttl=5.0)
+        loads = 0
+
+        @cache
+        async def fetch(_key: str) -> int:
+            nonlocal loads
+            loads += 1
+            number = loads
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            if fails and number == 1:
+                raise LookupError
+            return number
+
+        tasks = [asyncio.create_task(fetch("a")) for _ in range(2)]
+        with signal.awaited():
+            done, _ = await asyncio.wait(tasks, timeout=5)
+        assert len(done) == 2
+        ends = [task.exception() for task in tasks]
+        assert sum(isinstance(end, Interrupted) for end in ends) == (signal.left == -1)
+        assert cache.snapshot().waiting == 0
+        assert not any(line.key.busy for line in cache._lines.values())
+        assert await fetch("a") <= 3
+
+    assert _strike(lambda signal: asyncio.run(work(signal))) > 5

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from certify.conformance.clock import START, Clock
@@ -36,6 +36,14 @@ def error_of(outcome: str) -> BaseException:
         "is-cancelled": asyncio.CancelledError,
     }
     return made[outcome]()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a call gives to the operation: calls with odd numbers ask for one thing, the others for another."""
+
+    thing: int
+    number: int = field(compare=False, repr=False)
 
 
 @dataclass
@@ -211,8 +219,8 @@ class ThreadStage(Stage):
     def operation(self) -> Callable[..., Any]:
         """A function that waits at its call's gate."""
 
-        def operation(number: int) -> str:
-            flight = self.entered(number)
+        def operation(asked: Asked) -> str:
+            flight = self.entered(asked.number)
             try:
                 if flight.plan is not None:
                     outcome, seconds = flight.plan(flight.tries)
@@ -238,7 +246,7 @@ class ThreadStage(Stage):
         def work() -> None:
             flight.started = True
             try:
-                value = self.guarded(flight.number)
+                value = self.guarded(Asked(flight.number % 2, flight.number))
             except BaseException as error:
                 self.raised(flight, error)
             else:
@@ -276,8 +284,8 @@ class TaskStage(Stage):
     def operation(self) -> Callable[..., Any]:
         """A coroutine function that waits at its call's gate."""
 
-        async def operation(number: int) -> str:
-            flight = self.entered(number)
+        async def operation(asked: Asked) -> str:
+            flight = self.entered(asked.number)
             try:
                 if flight.plan is not None:
                     outcome, seconds = flight.plan(flight.tries)
@@ -302,7 +310,7 @@ class TaskStage(Stage):
         async def work() -> None:
             flight.started = True
             try:
-                value = await self.guarded(flight.number)
+                value = await self.guarded(Asked(flight.number % 2, flight.number))
             except BaseException as error:
                 self.raised(flight, error)
             else:

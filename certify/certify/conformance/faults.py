@@ -33,6 +33,7 @@ _NEEDED: Final[Mapping[str, frozenset[str]]] = {
     "limiter": frozenset({"rate", "burst"}),
     "timeout": frozenset({"seconds"}),
     "service": frozenset({"capacity"}),
+    "cache": frozenset({"seconds"}),
 }
 
 
@@ -119,11 +120,13 @@ _JUDGES: Final[Mapping[str, Judge]] = {
     "limiter": _together(monitors.limiter, genuine),
     "timeout": _together(timely, genuine),
     "service": _together(monitors.attempts, genuine, inside_bound),
+    "cache": _together(monitors.cache, neutral),
 }
 _KINDS: Final = frozenset(
     {
         *("probes", "open", "closed", "recovery", "lease", "slot", "waits", "altered", "capacity", "idle", "queue"),
         *("order", "attempts", "again", "deadline", "late", "delay", "rate"),
+        *("twice", "kept", "stale"),
     }
 )
 
@@ -287,6 +290,38 @@ JOURNEYS: Final = (
         {"seconds": 5.0},
     ),
     Journey(
+        "a cache loads, serves and forgets",
+        "cache",
+        (
+            call(1, 3, 2),
+            succeed(1),
+            call(5),
+            succeed(2),
+            call(4),
+            advance(4.0),
+            call(7),
+            advance(2.0),
+            call(9, 11, 6),
+            succeed(9),
+        ),
+    ),
+    Journey(
+        "a cache whose loads fail one after the other",
+        "cache",
+        (
+            call(1, 3, 5, 7),
+            fail(1),
+            advance(1.0),
+            fail(3),
+            call(9),
+            advance(6.0),
+            succeed(5),
+            call(11),
+            succeed(7),
+            call(13),
+        ),
+    ),
+    Journey(
         "all layers together",
         "service",
         (
@@ -388,7 +423,7 @@ def _applies(journey: Journey, fault: str) -> bool:
     A service's layers wait for each other, and a crowd drowns a retry's script.
     """
     if fault == "a stampede":
-        return journey.pattern in {"breaker", "bulkhead", "limiter", "service"}
+        return journey.pattern in {"breaker", "bulkhead", "limiter", "service", "cache"}
     if journey.pattern == "limiter":
         return fault not in {"a caller gives up", "a call hangs", "the clock ticks coarsely"}
     return True
@@ -475,7 +510,7 @@ def _cancelled_after(
         stage.take(advance(100.0))
         stage.take(call(11, 12, 13))
         inside = sum(stage.flights[number].inside for number in (11, 12, 13))
-        wanted = min(3, settings.capacity) if pattern in {"bulkhead", "service"} else 3
+        wanted = min({"bulkhead": settings.capacity, "service": settings.capacity, "cache": 2}.get(pattern, 3), 3)
         if inside != wanted:
             return Told(f"{inside} calls run afterwards, {wanted} may", (told, *rows(moments)))
     return None
@@ -684,7 +719,7 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
             _NEEDED[journey.pattern] | {"listener"},
         )
         for journey in JOURNEYS
-        if journey.pattern == "breaker"
+        if journey.pattern in {"breaker", "cache"}
     ),
     _random_scenario("breaker", "forty random steps, one probe", "P1", 30),
     _random_scenario(
@@ -700,11 +735,12 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
     _random_scenario("bulkhead", "forty random steps, one permit, five places", "P5", 30, capacity=1, queue_limit=5),
     _random_scenario("retry", "forty random steps, tries", "P8", 30),
     _random_scenario("timeout", "forty random steps, limits of time", "P8", 40),
+    _random_scenario("cache", "forty random steps, two things to load", "P4", 30),
     *(
         Written(
             "P4", f"{pattern}: cancelled at every step of the loop", pattern, _at_every_round(pattern), modes=("async",)
         )
-        for pattern in ("breaker", "bulkhead", "retry", "timeout", "service")
+        for pattern in ("breaker", "bulkhead", "retry", "timeout", "service", "cache")
     ),
     Written("P11", "the operation raises StopIteration", "breaker", _raises(StopIteration), modes=("sync",)),
     *(Written("P11", f"the operation raises {name}", "breaker", _raises(error)) for name, error in _ERRORS.items()),

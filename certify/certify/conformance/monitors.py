@@ -20,6 +20,8 @@ from certify.conformance.steps import NEUTRAL, Moment, Seen, Step
 
 #: Pauses after which every lease is over, where a library names none.
 PATIENT: Final = 100
+#: By how much a coarse clock may be behind, and more.
+TICK: Final = 1 / 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,3 +412,61 @@ def limiter(moments: Sequence[Moment], settings: Any) -> Wrong | None:
 def passed_nothing(step: Step) -> bool:
     """Whether a step is no arrival."""
     return step.kind != "call"
+
+
+# -- the cache
+
+
+@dataclass
+class Cache:
+    """A cache as `cache.ct` has it, for calls with odd numbers that want one thing, and even ones that want another.
+
+    Kinds: ``twice`` (two loads of a thing at a time), ``kept`` (a load though a fresh answer is kept), ``stale``,
+    ``idle`` (a call waits, though nobody loads), ``altered`` (the answer to something else, or an error of another).
+    """
+
+    life: float
+    loads: dict[int, int] = field(default_factory=dict)
+    began: dict[int, float] = field(default_factory=dict)
+    answers: dict[int, float] = field(default_factory=dict)
+
+    def watch(self, moment: Moment) -> Iterator[tuple[str, str]]:
+        """Follow a moment; gives what is wrong with it."""
+        step = moment.step
+        for number in step.calls if step.kind != "call" else ():
+            if self.loads.get(number % 2) == number:
+                del self.loads[number % 2]
+                if step.kind == "succeeds":
+                    self.answers[number] = self.began[number]
+        for seen in moment.seen:
+            match seen.kind:
+                case "enters":
+                    yield from self._enter(seen)
+                case "returns":
+                    yield from self._serve(seen)
+                case "waits" if seen.call % 2 not in self.loads:
+                    yield "idle", f"call {seen.call} waits, and nobody loads what it wants"
+                case "raises" if not seen.genuine:
+                    yield "altered", f"call {seen.call} gets {seen.detail}, which its own load did not say"
+                case _:
+                    pass
+
+    def _enter(self, seen: Seen) -> Iterator[tuple[str, str]]:
+        thing = seen.call % 2
+        if thing in self.loads:
+            yield "twice", f"call {seen.call} loads what call {self.loads[thing]} is loading"
+        if any(n % 2 == thing and seen.at - began < self.life - TICK for n, began in self.answers.items()):
+            yield "kept", f"call {seen.call} loads what is kept"
+        self.loads[thing], self.began[seen.call] = seen.call, seen.at
+
+    def _serve(self, seen: Seen) -> Iterator[tuple[str, str]]:
+        source = int(seen.detail.strip("'").rpartition(" ")[2])
+        if source % 2 != seen.call % 2 or source not in self.answers:
+            yield "altered", f"call {seen.call} gets {seen.detail}"
+        elif source != seen.call and seen.at - self.answers[source] > self.life + TICK:
+            yield "stale", f"call {seen.call} gets an answer that is {seen.at - self.answers[source]:g} s old"
+
+
+def cache(moments: Sequence[Moment], settings: Any) -> Wrong | None:
+    """The first thing that is wrong with a cache."""
+    return first(moments, Cache(settings.seconds).watch)

@@ -2,12 +2,12 @@
 #
 #   machine:    package of Bulkhead, TokenBucket
 #   spec:       blake3:3a771974067d5b1326db53c6d5ccbe704066254edd386d0cb11162703e8933cc
-#   templates:  blake3:85dc0421a838e17518c1e19e9353c849cf33350c995ea9f710b5561acb4ec2e6
+#   templates:  blake3:518d93c506a3cbcee40f912f561437eb65083d1f678c8a3ec64cb9f99cf50382
 #   generator:  blake3:70bb095cb18375d210968b6bf9bdf1cd68fc85089513de5c88b7efab7e316bcd
 #   proof:      blake3:bf1bb1ff5affc0d052f732e3a0c3c7ab9f10e6c1fec9384066d5251b368362d4
 #   equality:   blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262
 #   flavour:    sync+async
-#   text:       blake3:283abaf4101e3d6924e71a46997ef3504481bfa4e23f987ffb2fe3c2df5b124a
+#   text:       blake3:3f2871e2ffcd9ccfb840d47d1cdfa2ee8f62cdeffe4fffbdd45d7aca458e818e
 
 """Resilience patterns, generated from proved specifications."""
 

@@ -2,12 +2,12 @@
 #
 #   machine:
 #   spec:       blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262
-#   templates:  blake3:85dc0421a838e17518c1e19e9353c849cf33350c995ea9f710b5561acb4ec2e6
+#   templates:  blake3:518d93c506a3cbcee40f912f561437eb65083d1f678c8a3ec64cb9f99cf50382
 #   generator:  blake3:70bb095cb18375d210968b6bf9bdf1cd68fc85089513de5c88b7efab7e316bcd
 #   proof:      blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262
 #   equality:   blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262
 #   flavour:    sync+async
-#   text:       blake3:9e6cb6fbfebae5ce61b138d80d5cf6d70fe75313ab5bb6462877fc1257a0759e
+#   text:       blake3:702c02a6733ea20d83a8b7d0b78ea149451ecf56514deb695630b1e323a67a8d
 
 """What the patterns of this package share: failures, events, and telling coroutine functions from others."""
 

@@ -2,12 +2,12 @@
 #
 #   machine:    Bulkhead
 #   spec:       blake3:a70236dd8e11efe5fd079826cfc0e69d966e6af77d8bbb05b66c9f0af1fc3664
-#   templates:  blake3:85dc0421a838e17518c1e19e9353c849cf33350c995ea9f710b5561acb4ec2e6
+#   templates:  blake3:518d93c506a3cbcee40f912f561437eb65083d1f678c8a3ec64cb9f99cf50382
 #   generator:  blake3:70bb095cb18375d210968b6bf9bdf1cd68fc85089513de5c88b7efab7e316bcd
 #   proof:      blake3:6d71f42e42b69700ed913bd9f08c72cb5668cc04b74862ca2f6cbacc426cea85
 #   equality:   blake3:bddceddccb34252301cf7b47d8208d937eed4d6f2e7d80c7ace4983cdcfa70a5
 #   flavour:    sync+async
-#   text:       blake3:f7c666387f199c03a79330e23d02e0083eb3cdd433d658263d56cadb6d541045
+#   text:       blake3:61ed479e166611e74c1efdb827bf28d484a795cff77619fc2c2315d16cae1b4a
 
 """Lets a bounded number of calls run at once and a bounded number wait, first come, first served.
 

@@ -2,12 +2,12 @@
 #
 #   machine:    TokenBucket
 #   spec:       blake3:a54962bfaf29c518f72e7fa749237c97b5f4f5848f06ddaba5ad6ed984519163
-#   templates:  blake3:85dc0421a838e17518c1e19e9353c849cf33350c995ea9f710b5561acb4ec2e6
+#   templates:  blake3:518d93c506a3cbcee40f912f561437eb65083d1f678c8a3ec64cb9f99cf50382
 #   generator:  blake3:70bb095cb18375d210968b6bf9bdf1cd68fc85089513de5c88b7efab7e316bcd
 #   proof:      blake3:acabb357963bbe682aae39d44e17b93c0f53ea4f2d56d4ec41a45c37a874df64
 #   equality:   blake3:1affb7731144488f9ad3234dfee346c69d326726ba1e021a81072b7b84dcff65
 #   flavour:    sync+async
-#   text:       blake3:656b440d646774786d7fd57834ed5c11204e07183b47b8347f6ce9e19d1a5fbf
+#   text:       blake3:37b584ab0b543e88d5a0b19567d9fa9c75487ce65fc99cdf3394597e60856410
 
 """Admits calls at a steady rate with bounded bursts, each client by itself.
 
