@@ -142,6 +142,7 @@ PERTURBATIONS: Final[tuple[tuple[Factor, Environment], ...]] = (
 SCREENED: Final = frozenset({Factor.HASH_SEED, Factor.CLOCK, Factor.LOCALE, Factor.HOSTNAME, Factor.DIRECTORY_ORDER})
 _REPEATS: Final = 3
 _CONFIRMATIONS: Final = 3
+_SCATTERINGS: Final = 4
 #: So many factors on one line that reads none of them are one race.
 _CHANCES: Final = 3
 #: Factors under which no two runs need to be equal.
@@ -397,6 +398,8 @@ def _cause(bench: Workbench, leak: _Leak) -> _Cause:
         parted = divergence(runs[0], runs[1]) if leak.factor is None else divergence(runs[0], runs[2], twin=runs[1])
     if leak.factor is Factor.EARLIER_CALLS:
         parted = _accumulated(bench, delivery) or parted
+    if leak.factor is Factor.ASLR and (parted is None or parted.thread):
+        parted = _scattered(bench, delivery, runs, leak.environment) or parted
     seen = readings(runs[-1], leak.factor)
     entry = bench.laboratory.signature()
     last = [event.place for event in (*seen, *sendings(runs[-1])) if event.place is not None]
@@ -416,6 +419,18 @@ def _accumulated(bench: Workbench, delivery: tuple[Delivery]) -> Divergence | No
     second, third = (replace(BASE, earlier_calls=number) for number in (1, 2))
     runs = _closely(bench, delivery, (second, second, third))
     return divergence(runs[0], runs[2], twin=runs[1])
+
+
+def _scattered(
+    bench: Workbench, delivery: tuple[Delivery], runs: list[RunRecord], environment: Environment
+) -> Divergence | None:
+    """Where another layout of memory shows in the thread that answers: a few objects may lie in one order by chance."""
+    for _ in range(_SCATTERINGS):
+        again = bench.laboratory.run(Plan(delivery, environment, observe=Observe.LINES))
+        parted = divergence(runs[0], again, twin=runs[1], main_only=True)
+        if parted is not None:
+            return parted
+    return None
 
 
 def _race(bench: Workbench, delivery: tuple[Delivery], runs: list[RunRecord]) -> Divergence | None:
