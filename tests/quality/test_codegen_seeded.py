@@ -207,7 +207,7 @@ UNREADABLE = {
         RETRY, "self._retries = self._retries + 1", "self._retried = self._retries + 1", "a field `_retried`",
     ),
     "a key that a value changes": (
-        CACHE, "            self._do_fail(c)\n", "            self._do_fail(c)\n            value.of = line.key\n",
+        CACHE, "    self._do_fail(c)\n", "    self._do_fail(c)\n                value.of = line.key\n",
         "`value.of = line.key` outside the machine",
     ),
     "a field of another sort": (
