@@ -28,7 +28,7 @@ def test_there_are_at_least_a_hundred_scenarios() -> None:
 
 
 def test_the_generated_code_violates_nothing() -> None:
-    """P1 to P12: no fault breaks an invariant; here at every fifth place, at every one in the benchmark."""
+    """P1 to P12: no fault breaks an invariant; here at every sixth place, at every one in the benchmark."""
     report = examine(BENCH / "peers" / "generated.py", catalogue="faults", every=6, limit=120.0)
     wrong = [result for result in report.results if word(result.verdict) in {"violated", "undecided"}]
     assert wrong == []
@@ -61,6 +61,46 @@ def test_what_breaks_an_invariant_is_found(old: str, new: str, number: str, scen
     report = examine(adapter, catalogue="faults", only=[number], every=3)
     found = {result.scenario for result in report.results if isinstance(result.verdict, Violated)}
     assert any(name.endswith(scenario) for name in found), found
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [("contextlib.nullcontext()", "is loading"), ("threading.Lock()", "s old")],
+    ids=["loads twice at a time", "keeps for ever"],
+)
+def test_a_wrong_cache_is_found(held: str, said: str, tmp_path: Path) -> None:
+    """P4: a cache that does not wait for a load under way is found, and one whose answers never grow old."""
+    adapter = tmp_path / "adapter.py"
+    adapter.write_text(
+        f"""
+import contextlib
+import functools
+import threading
+
+modes = "sync"
+
+
+def cache(p):
+    p.seconds
+    answers, held = {{}}, {held}
+
+    def decorate(f):
+        @functools.wraps(f)
+        def call(*arguments):
+            with held:
+                if arguments not in answers:
+                    answers[arguments] = f(*arguments)
+                return answers[arguments]
+
+        return call
+
+    return decorate
+""",
+        encoding="utf-8",
+    )
+    report = examine(adapter, catalogue="faults", only=["P4"], every=3)
+    wrong = [r.verdict for r in report.results if isinstance(r.verdict, Violated)]
+    assert any(said in verdict.sentence for verdict in wrong), [verdict.sentence for verdict in wrong]
 
 
 def test_the_campaign_is_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
