@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -28,9 +29,10 @@ from certify.registry.decisions import Decision
 from certify.registry.entries import Status
 from certify.registry.errors import Conflict
 from certify.registry.places import Storage
+from certify.registry.postgres import PostgresStore
 from certify.registry.registry import Registry
 from certify.registry.sql import BLOB, Record, Spoiled
-from certify.registry.store import SCHEMA_VERSION, statements, step
+from certify.registry.store import SCHEMA_VERSION, SqliteStore, statements, step
 from certify.registry.verification import verify_log
 from certify.service import identity
 from certify.service import server as server_of
@@ -144,6 +146,67 @@ def test_records_are_swapped_by_version(registry: Registry) -> None:
     with registry.store.read() as view:
         assert view.records("thing", owner="ana", state="open") == (again,)
         assert view.records("thing", owner="bo") == view.records("thing", after="a") == ()
+
+
+def test_many_values_at_once_stay_as_they_are(registry: Registry) -> None:
+    """R-STORE: more rows than one statement takes go in and come out unchanged, whatever their text is."""
+    hostile = "\\x00 \\u0041 \"'{}[],? %s %% \u2028 日本 \x01\n"
+    records = {f"{hostile}{n}": Record("many", f"{hostile}{n}", hostile, at=AT, data={"n": n}) for n in range(130)}
+    long = {f"long {n}": Record("many", f"long {n}", at=AT, data={"text": "x" * 600_000}) for n in range(4)}
+    with registry.store.write() as view:
+        for record in (records | long).values():
+            view.put_record(record, 0)
+    names = [*records, *long, "nobody"]
+    with registry.store.read() as view:
+        view.fetch(("many", name) for name in names)
+        found = {name: view.record("many", name) for name in names}
+        assert view.records("many") == tuple(sorted((r for r in found.values() if r), key=lambda r: r.id.encode()))
+    assert found == {name: replace(r, version=1) for name, r in (records | long).items()} | {"nobody": None}
+
+
+@pytest.mark.parametrize("kind", ["postgres", "sqlite"])
+def test_who_waited_for_the_lock_in_vain_can_go_on(make: Make, kind: str) -> None:
+    """R-STORE: REG006 while somebody else writes; the next write on the same connection is done."""
+    folder, storage = make(kind)
+    with Registry.create(folder, storage=storage) as elsewhere:
+        open_one = (
+            partial(PostgresStore, folder, storage.database) if storage.database else partial(SqliteStore, folder)
+        )
+        with contextlib.closing(open_one(busy_seconds=0.05)) as impatient:
+            with elsewhere.store.write(), pytest.raises(RequestError) as told, impatient.write():
+                pass
+            assert codes(told.value) == ["REG006"]
+            with impatient.write() as view:
+                assert view.put_record(Record("thing", "a", at=AT), 0).version == 1
+
+
+def test_in_postgresql_a_batch_costs_few_ways_to_the_server(make: Make) -> None:
+    """R-LOAD: seeded by statements of a few rows each; a hundred drafts are read and written in one statement each."""
+    folder, storage = make("postgres")
+    with Registry.create(folder, storage=storage) as registry:
+        ids = [f"draft {n}" for n in range(100)]
+        blobs = {address(name.encode()): name.encode() for name in ids}
+        with registry.store.batch(hopeful=True) as view:
+            asked: list[str] = []
+            run = view._execute
+            view._execute = lambda statement, values: (asked.append(statement), run(statement, values))[1]
+            view.fetch([*(("draft", name) for name in ids), *((BLOB, digest) for digest in blobs)])
+            for name, (digest, data) in zip(ids, blobs.items(), strict=True):
+                with registry.store.write() as each:
+                    each.put_record(Record("draft", name, at=AT), 0)
+                    each.stage_blob(digest, data, "ana", AT)
+                    each.add_event(AT, "draft", name, {})
+        assert len(asked) == 6, asked
+
+
+def test_a_key_is_found_by_its_index_in_a_table_that_was_small(make: Make) -> None:
+    """R-LOAD: seeded by a list of keys, for which PostgreSQL went through every draft as long as it knew of none."""
+    folder, storage = make("postgres")
+    with Registry.create(folder, storage=storage) as registry, registry.store.read() as view:
+        for table, key, kind in (("records", "id", "draft"), ("staged", "digest", ""), ("blobs", "digest", "")):
+            ((statement, values),) = postgres.IN_JSON.named(table, key, key, ["a", "b"], kind=kind)
+            plan = "\n".join(row[0] for row in view._rows(f"EXPLAIN {statement}", *values))
+            assert f"using {table}_pkey" in plan, plan
 
 
 def test_a_part_of_a_batch_is_undone_alone(registry: Registry) -> None:

@@ -3,6 +3,7 @@
 Rules this module keeps:
 
 - the tables are those of schema.sql, put into PostgreSQL's words: nothing is declared twice;
+- many values go there as one JSON text: a statement for each few of them is a way to the server and back for each;
 - writers take one advisory lock before they read anything, as SQLite's writers take its write lock;
 - readers see one snapshot (`REPEATABLE READ`), and a commit waits for the disk (`synchronous_commit = on`);
 - the driver's errors leave here as `RequestError`, without the address or password of the database.
@@ -11,6 +12,7 @@ Rules this module keeps:
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -30,7 +32,7 @@ from certify.registry.errors import (
     from_system,
     wrong,
 )
-from certify.registry.sql import TABLES, SqlView
+from certify.registry.sql import TABLES, Piece, SqlView
 from certify.registry.store import APPLICATION, SCHEMA_VERSION, Transactions, statements, step
 from certify.times import system_clock, write_time
 from certify_spec.diagnostics import RequestError
@@ -59,6 +61,48 @@ def translated(statement: str) -> str:
         return statement
     name, what, table = trigger.groups()
     return f"CREATE TRIGGER {name} BEFORE {what} ON {table} FOR EACH ROW EXECUTE FUNCTION certify_only_grows()"
+
+
+class InJson:
+    """Many values as one JSON text, of which PostgreSQL makes rows with the types of the table's columns."""
+
+    def rows(self, table: str, rows: Sequence[tuple[Any, ...]]) -> Iterator[Piece]:
+        """``SELECT … FROM json_populate_recordset(…)``, for so many characters at a time."""
+        columns = TABLES[table]
+        piece = f"SELECT {', '.join(columns)} FROM json_populate_recordset(NULL::{table}, ?)"  # noqa: S608 - names of ours
+        texts, length = [], 0
+        for row in rows:
+            texts.append(_JSON.encode(dict(zip(columns, row, strict=True))))
+            length += len(texts[-1])
+            if length > _LONGEST:
+                yield piece, [f"[{','.join(texts)}]"]
+                texts, length = [], 0
+        if texts:
+            yield piece, [f"[{','.join(texts)}]"]
+
+    def named(self, table: str, columns: str, key: str, texts: Sequence[str], *, kind: str = "") -> Iterator[Piece]:
+        """One question for each text, all within one statement.
+
+        That one finds its row by the primary key, whatever PostgreSQL believes of the table. For a list of keys it went
+        through all rows of the kind, or of the table: it had made its plan when there were few.
+        """
+        where, values = ("kind = ? AND ", [kind]) if kind else ("", [])
+        row = f"SELECT {columns} FROM {table} WHERE {where}{key} = wanted.text LIMIT 1"  # noqa: S608 - names of ours
+        statement = f"SELECT found.* FROM json_array_elements_text(?) AS wanted (text), LATERAL ({row}) AS found"  # noqa: S608 - names of ours
+        yield statement, [_JSON.encode(texts), *values]
+
+
+def _bytes(value: object) -> str:
+    """Bytes as PostgreSQL reads them from a text."""
+    if isinstance(value, bytes):
+        return f"\\x{value.hex()}"
+    raise TypeError(f"{type(value).__name__} is no value of a column")
+
+
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_bytes)
+_LONGEST: Final = 1 << 20
+"""So many characters in one statement, or few more than one row has."""
+IN_JSON: Final = InJson()
 
 
 class PostgresStore(Transactions):
@@ -144,7 +188,7 @@ class PostgresStore(Transactions):
     def identity_changes(self) -> int:
         """How often identities were changed."""
         with _translated(self.folder):
-            return SqlView(self._run, self.disk, self.blobs).identity_changes()
+            return SqlView(self._run, self.disk, self.blobs, IN_JSON).identity_changes()
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[SqlView]:
@@ -152,21 +196,24 @@ class PostgresStore(Transactions):
             _translated(self.folder),
             _transaction(self._connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "ROLLBACK"),
         ):
-            yield SqlView(self._run, self.disk, self.blobs)
+            yield SqlView(self._run, self.disk, self.blobs, IN_JSON)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[SqlView]:
         with _translated(self.folder):
             self.disk.steps("begin")
-            with _transaction(self._connection, "BEGIN"):
-                self._run("SELECT pg_advisory_xact_lock(?)", (APPLICATION,))
-                view = SqlView(self._run, self.disk, self.blobs)
+            with _transaction(self._connection, _BEGIN_WRITING):
+                view = SqlView(self._run, self.disk, self.blobs, IN_JSON)
                 self.blobs.take_back(view.holds_blob)
                 yield view
                 view.flush()
                 self.disk.steps("commit")
         with contextlib.suppress(OSError):
             self.blobs.forget(view.journal)
+
+
+_BEGIN_WRITING: Final = f"BEGIN; SELECT pg_advisory_xact_lock({APPLICATION})"
+"""Both in one way to the server and back."""
 
 
 @lru_cache(maxsize=1024)
@@ -177,8 +224,8 @@ def _marked(statement: str) -> str:
 
 @contextlib.contextmanager
 def _transaction(connection: Any, begin: str, end: str = "COMMIT") -> Iterator[None]:
-    connection.execute(begin)
     try:
+        connection.execute(begin)  # what begins a write may fail after the transaction was begun
         yield
         connection.execute(end)
     except BaseException:
@@ -223,8 +270,7 @@ def _demand_schema(connection: Any, folder: Path) -> None:
     if found > SCHEMA_VERSION:
         raise wrong(NEWER_SCHEMA, f"{folder} has schema {found}; this release reads up to {SCHEMA_VERSION}")
     if found < SCHEMA_VERSION:
-        with _transaction(connection, "BEGIN"):
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", (APPLICATION,))
+        with _transaction(connection, _BEGIN_WRITING):
             found = connection.execute("SELECT max(version) FROM migrations").fetchone()[0]
             _apply(connection, found, write_time(system_clock()))
 

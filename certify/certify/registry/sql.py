@@ -3,7 +3,8 @@
 Rules this module keeps:
 
 - `Reader` and `Writer` are all that the registry and the service know of their storage;
-- every statement here is understood by SQLite and PostgreSQL alike; a store adds only how transactions begin and end;
+- every statement here is understood by SQLite and PostgreSQL alike; a store adds only how transactions begin and end,
+  and how its database takes many values at once;
 - values are always parameters, never text within a statement;
 - what a transaction changes in records, uploads, events and the audit waits in memory, and is written in a few
   statements before the commit: writers hold the write lock, so nobody else changes these meanwhile, and the view sees
@@ -19,12 +20,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from certify.registry.disk import Blobs, Disk
 from certify.registry.entries import Release, Status
 from certify.registry.errors import BUSY, DAMAGED, Conflict, wrong
 from certify.registry.merkle import Subtree
+
+T = TypeVar("T")
 
 MANY: Final = 2**62
 """More rows than there are."""
@@ -35,8 +38,7 @@ _COUNT: Final = ("count", "identities")
 BLOB: Final = "blob"
 """Stands for a kind of record where it is said what a write will ask for: whether a blob is held."""
 _VALUES_AT_ONCE: Final = 49
-"""So many values in one statement, at most: PostgreSQL's driver remembers a statement that has no more than 50."""
-_NAMES_AT_ONCE: Final = 24
+"""So many values in one statement, at most: few lengths of a statement, so that it is found among those prepared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +232,45 @@ TABLES: Final[Mapping[str, tuple[str, ...]]] = {
 """Every table with its columns, in an order in which rows can be entered."""
 
 
+Piece = tuple[str, Sequence[Any]]
+"""Piece of a statement, and the values that it has parameters for."""
+
+
+class Bulk(Protocol):
+    """How a database takes many values at once: in one statement, or in a few."""
+
+    def rows(self, table: str, rows: Sequence[tuple[Any, ...]]) -> Iterator[Piece]:
+        """What follows ``INSERT INTO table (columns)``, so that the rows are added."""
+
+    def named(self, table: str, columns: str, key: str, texts: Sequence[str], *, kind: str = "") -> Iterator[Piece]:
+        """What selects columns of the rows with one of the texts as their key, and of a kind where there are kinds."""
+
+
+class InMarks:
+    """A mark for each value, as every database understands it."""
+
+    def rows(self, table: str, rows: Sequence[tuple[Any, ...]]) -> Iterator[Piece]:
+        """``VALUES (?, ?), (?, ?)``."""
+        marks = f"({', '.join('?' * len(TABLES[table]))})"
+        for some in _parts(rows, _VALUES_AT_ONCE // len(TABLES[table])):
+            yield f"VALUES {', '.join([marks] * len(some))}", [value for row in some for value in row]
+
+    def named(self, table: str, columns: str, key: str, texts: Sequence[str], *, kind: str = "") -> Iterator[Piece]:
+        """``SELECT … WHERE key IN (?, ?)``."""
+        where, values = ("kind = ? AND ", [kind]) if kind else ("", [])
+        for some in _parts(texts, _VALUES_AT_ONCE):
+            marks = ", ".join("?" * len(some))
+            yield f"SELECT {columns} FROM {table} WHERE {where}{key} IN ({marks})", [*values, *some]  # noqa: S608 - names of ours
+
+
+IN_MARKS: Final = InMarks()
+
+
+def _parts(found: Sequence[T], count: int) -> Iterator[Sequence[T]]:
+    """Parts of a sequence that have no more than `count` members."""
+    return (found[start : start + count] for start in range(0, len(found), count))
+
+
 @dataclass(slots=True)
 class _Waiting:
     """What a transaction has still to write.
@@ -259,8 +300,9 @@ class Spoiled(Exception):
 class SqlView:
     """`Reader` and `Writer` on an open transaction."""
 
-    def __init__(self, run: Run, disk: Disk, blobs: Blobs) -> None:
+    def __init__(self, run: Run, disk: Disk, blobs: Blobs, bulk: Bulk = IN_MARKS) -> None:
         self._execute = run
+        self._bulk = bulk
         self._disk = disk
         self._blobs = blobs
         self._waiting = _Waiting()
@@ -357,9 +399,12 @@ class SqlView:
 
     def _held(self, digests: Sequence[str]) -> set[str]:
         """Those of the digests that rows name."""
-        marks = ", ".join("?" * len(digests))
-        found = (f"SELECT digest FROM {table} WHERE digest IN ({marks})" for table in ("blobs", "staged"))  # noqa: S608 - names of ours
-        return {row[0] for row in self._rows(" UNION ALL ".join(found), *digests, *digests)}
+        found: set[str] = set()
+        tables = [self._bulk.named(table, "digest", "digest", digests) for table in ("blobs", "staged")]
+        for pieces in zip(*tables, strict=True):
+            values = [value for _, some in pieces for value in some]
+            found |= {row[0] for row in self._rows(" UNION ALL ".join(piece for piece, _ in pieces), *values)}
+        return found
 
     def record(self, kind: str, identity: str) -> Record | None:
         name = (kind, identity)
@@ -379,15 +424,12 @@ class SqlView:
         for kind, identity in dict.fromkeys(names):
             wanted.setdefault(kind, []).append(identity)
         for kind, ids in wanted.items():
-            for start in range(0, len(ids), _NAMES_AT_ONCE):
-                some = ids[start : start + _NAMES_AT_ONCE]
-                if kind == BLOB:
-                    self._absent |= {*some} - self._held(some)
-                else:
-                    statement = f"{_SELECT_RECORDS} WHERE kind = ? AND id IN ({', '.join('?' * len(some))})"
-                    found = [_record(row) for row in self._rows(statement, kind, *some)]
-                    self._seen |= dict.fromkeys((kind, identity) for identity in some)
-                    self._seen |= {(kind, record.id): record for record in found}
+            if kind == BLOB:
+                self._absent |= {*ids} - self._held(ids)
+                continue
+            self._seen |= dict.fromkeys((kind, identity) for identity in ids)
+            for statement, values in self._bulk.named("records", _RECORD, "id", ids, kind=kind):
+                self._seen |= {(kind, record.id): record for record in map(_record, self._rows(statement, *values))}
 
     def records(
         self, kind: str, *, owner: str | None = None, state: str | None = None, after: str = "", limit: int = MANY
@@ -631,13 +673,9 @@ class SqlView:
 
     def _insert(self, table: str, rows: Sequence[tuple[Any, ...]], otherwise: str = "") -> int:
         """Add rows, several in a statement; the number of rows that were added or changed."""
-        columns, changed = TABLES[table], 0
-        marks, count = f"({', '.join('?' * len(columns))})", _VALUES_AT_ONCE // len(columns)
-        for start in range(0, len(rows), count):
-            some = rows[start : start + count]
-            values = ", ".join([marks] * len(some))
-            statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES {values}{otherwise}"  # noqa: S608 - names of ours
-            changed += self._run(statement, [value for row in some for value in row]).rowcount
+        begun, changed = f"INSERT INTO {table} ({', '.join(TABLES[table])})", 0
+        for piece, values in self._bulk.rows(table, rows):
+            changed += self._run(f"{begun} {piece}{otherwise}", values).rowcount
         self._made += changed
         return changed
 
@@ -647,7 +685,8 @@ _SWAP: Final = (
     " ON CONFLICT (kind, id) DO UPDATE SET owner = excluded.owner, state = excluded.state, version = excluded.version, "
     "at = excluded.at, data = excluded.data WHERE records.version < excluded.version"
 )
-_SELECT_RECORDS: Final = "SELECT kind, id, owner, state, version, at, data FROM records"
+_RECORD: Final = ", ".join(TABLES["records"])
+_SELECT_RECORDS: Final = f"SELECT {_RECORD} FROM records"  # noqa: S608 - names of ours
 
 
 def _escaped(text: str) -> str:
