@@ -39,6 +39,7 @@ class Known:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._actors: dict[bytes, tuple[int, Actor]] = {}
+        self._questions: dict[bytes, Shared[tuple[int, Actor | None]]] = {}
         self._changes = Shared(partial(desk.look, _changes))
 
     async def actor(self, recognise: Recognise, sent: str, *, now: datetime, address: str) -> Actor | None:
@@ -53,9 +54,25 @@ class Known:
         name = sha256(f"{recognise.__name__} {address} {sent}".encode("utf-8", "surrogatepass")).digest()
         changes, found = self._actors.get(name, (0, None))
         if found is None or found.ends is None or found.ends <= now or changes != await self._changes():
-            changes, found = await self._desk.look(partial(_recognised, recognise, sent, now, address))
+            look = partial(self._desk.look, partial(_recognised, recognise, sent, now, address))
+            changes, found = await self._asked(name, look)
             self._remember(name, changes, found)
+            if found is not None and found.ends is not None and found.ends <= now:
+                return None  # it had not ended at the moment of who asked first
         return found
+
+    async def _asked(
+        self, name: bytes, look: Callable[[], Awaitable[tuple[int, Actor | None]]]
+    ) -> tuple[int, Actor | None]:
+        """What is found under a name: looked up once for all who ask meanwhile, as after a start a hundred may."""
+        question = self._questions.setdefault(name, Shared(look))
+        question.askers += 1
+        try:
+            return await question()
+        finally:
+            question.askers -= 1
+            if not question.askers:
+                del self._questions[name]
 
     def _remember(self, name: bytes, changes: int, found: Actor | None) -> None:
         self._actors.pop(name, None)
@@ -70,9 +87,13 @@ class Shared(Generic[T]):
 
     Args:
         ask: asks it.
+
+    Attributes:
+        askers: for whoever keeps it: how many hold it.
     """
 
     def __init__(self, ask: Callable[[], Awaitable[T]]) -> None:
+        self.askers = 0
         self._ask = ask
         self._waiting: list[asyncio.Future[T]] = []
         self._task: asyncio.Task[None] | None = None
