@@ -77,6 +77,49 @@ def test_a_quiet_stream_says_that_it_is_there(lived: Inhabited, monkeypatch: pyt
     assert asyncio.run(listen()) == b": still here\n\n"
 
 
+def test_changes_are_read_for_streams_alone(lived: Inhabited, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R-STREAM: without a stream no change is read; one that comes then begins behind what was, or where it says."""
+    reads: list[int] = []
+    after = events._after
+    monkeypatch.setattr(events, "_after", lambda *a: (reads.append(a[1]), after(*a))[1])
+
+    async def use() -> None:
+        desk = Desk(lived.folder)
+        desk.start()
+        hub = Hub(desk, 1)
+        await hub.start()
+        began = hub.newest
+        try:
+            async with asyncio.timeout(20):
+                for name in ("unheard", "unheard too"):
+                    await desk.write(lambda registry, name=name: tell(registry, name))
+                await hub._look()  # as it does now and then
+                assert hub.newest == began + 2
+                await desk.write(lambda registry: tell(registry, "not looked at yet"))
+                assert (await hub.last(), reads) == (began + 3, [])
+                fresh, resumed = hub.frames(await hub.last()), hub.frames(began + 1)
+                hub.join()
+                await desk.write(lambda registry: tell(registry, "heard"))
+                assert b'"item":"heard"' in await anext(fresh)
+                told = b""
+                while b'"item":"heard"' not in told:
+                    told += await anext(resumed)
+                assert [told.count(name) for name in (b"unheard too", b"not looked at yet", b"unheard")] == [1, 1, 1]
+        finally:
+            await hub.stop()
+            desk.stop()
+            desk.close()
+
+    asyncio.run(use())
+    assert reads
+
+
+def tell(registry: Registry, name: str) -> None:
+    """Write a change."""
+    with registry.store.write() as view:
+        view.add_event(AT, "test", name, {})
+
+
 # Places and buckets
 
 

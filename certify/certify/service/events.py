@@ -5,6 +5,7 @@ Rules this module keeps:
 - a change is written once, in its own transaction; streams go through the changes with cursors of their own;
 - one task asks the storage for news and wakes every stream; a stream that falls behind catches up from the storage, and
   holds nobody up;
+- while there is no stream, changes are not read, and only their number is looked at now and then;
 - a client that goes away frees its place.
 """
 
@@ -69,7 +70,7 @@ class Hub:
         self.newest = await self._desk.read(_last)
 
         def stir() -> None:
-            if not loop.is_closed():
+            if self.streams and not loop.is_closed():
                 loop.call_soon_threadsafe(self._stirred.set)
 
         self._desk.committed.append(stir)
@@ -97,17 +98,34 @@ class Hub:
                 beaten, self._beats = loop.time(), self._beats + 1
                 self._wake()
             try:
-                found = await self._desk.read(lambda registry: _after(registry, self.newest, PAGE))
+                found = await self._look()
             except Exception:  # noqa: S112 - the registry is out of order for a moment; streams wait, and the next look tells
                 continue
             if found:
-                self._recent.extend((event, frame(event)) for event in found)
-                self.newest = found[-1].number
                 self._wake()
                 # Changes that come close together reach a stream in one write: a hundred streams cost as much as one.
                 await asyncio.sleep(GATHER_SECONDS)
                 if len(found) == PAGE:
                     self._stirred.set()
+
+    async def _look(self) -> tuple[Event, ...]:
+        """Look for changes; those that were read."""
+        if not self.streams:
+            last = await self._desk.read(_last)
+            if last != self.newest:
+                self._recent.clear()  # what comes next does not follow what is kept
+                self.newest = last
+                self._wake()  # a stream may have come meanwhile
+            return ()
+        found = await self._desk.read(lambda registry: _after(registry, self.newest, PAGE))
+        if found:
+            self._recent.extend((event, frame(event)) for event in found)
+            self.newest = found[-1].number
+        return found
+
+    async def last(self) -> int:
+        """Number of the newest change: a stream that begins behind it tells only what is still to come."""
+        return self.newest if self.streams else await self._desk.read(_last)
 
     def _wake(self) -> None:
         self._joined.clear()
@@ -124,6 +142,7 @@ class Hub:
             message = f"{self.capacity} streams are open, and no more are taken on"
             raise Declined(503, FULL, message, headers={"Retry-After": "5"})
         self.streams += 1
+        self._stirred.set()
 
     def leave(self) -> None:
         """Give a stream's place back."""

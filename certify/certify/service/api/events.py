@@ -79,7 +79,7 @@ async def stream_events(context: Context) -> Response:
     after = context.query.after
     if re.fullmatch(r"[0-9]{1,15}", said):
         after = int(said)
-    start = hub.newest if after < 0 else after
+    start = await hub.last() if after < 0 else after
     hub.join()
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return _Stream(hub.frames(start), hub.leave, headers=headers)
