@@ -9,15 +9,18 @@ Rules this module keeps:
   done again with a savepoint for each, so a write may be done twice before it is acknowledged once;
 - whoever waits is told in the event loop; a waiter who has gone away changes nothing about what was written;
 - a connection that was lost is opened anew: a question is asked again, a write is told;
+- writes are done in the order in which they came, but for those that bring blobs: of these, no more than a few are in
+  one transaction, and the others wait among themselves for the next one, so that nobody waits for all of them;
 - the number of waiting writes is bounded by the requests that were admitted.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +28,7 @@ from typing import Any, Final, TypeVar
 
 from certify.registry.places import read_storage
 from certify.registry.registry import Registry
-from certify.registry.sql import Spoiled
+from certify.registry.sql import BLOB, Spoiled
 from certify.times import Clock, system_clock
 from certify_spec.diagnostics import RequestError
 
@@ -34,6 +37,8 @@ Work = Callable[[Registry], Any]
 
 LARGEST_BATCH: Final = 128
 """Writes in one transaction, at most: the last of them waits for all."""
+BLOBS_IN_BATCH: Final = 16
+"""Blobs that the writes in one transaction bring, at most, unless one brings more: each is a file to be synced."""
 
 
 @dataclass(slots=True)
@@ -47,6 +52,11 @@ class _Order:
     result: Any = None
     error: BaseException | None = None
 
+    @property
+    def blobs(self) -> int:
+        """Blobs that it brings."""
+        return sum(kind == BLOB for kind, _ in self.needs)
+
     def tell(self) -> None:
         """In the event loop: hand out what came of it."""
         if self.future.done():
@@ -55,6 +65,21 @@ class _Order:
             self.future.set_exception(self.error)
         else:
             self.future.set_result(self.result)
+
+
+def chosen(orders: Sequence[_Order]) -> tuple[list[_Order], list[_Order]]:
+    """The writes for one transaction, and those that are left for the next one, as they came."""
+    found: list[_Order] = []
+    left: list[_Order] = []
+    blobs, closed = 0, False
+    for order in orders:
+        closed = closed or bool(blobs and order.blobs and blobs + order.blobs > BLOBS_IN_BATCH)
+        if len(found) == LARGEST_BATCH or (closed and order.blobs):
+            left.append(order)
+        else:
+            blobs += order.blobs
+            found.append(order)
+    return found, left
 
 
 class Desk:
@@ -74,6 +99,7 @@ class Desk:
         self._lock = threading.Lock()
         self._readers = ThreadPoolExecutor(readers, "certify-read")
         self._orders: queue.SimpleQueue[_Order | None] = queue.SimpleQueue()
+        self._left: list[_Order] = []
         self._writer = threading.Thread(target=self._serve, name="certify-write", daemon=True)
         self._started = False
         self.embedded = not read_storage(folder).database
@@ -100,7 +126,7 @@ class Desk:
     @property
     def waiting(self) -> int:
         """Writes that nobody has begun."""
-        return self._orders.qsize()
+        return self._orders.qsize() + len(self._left)
 
     async def read(self, work: Callable[[Registry], T]) -> T:
         """Do the work in a reader's thread."""
@@ -154,18 +180,23 @@ class Desk:
             self._opened.clear()
 
     def _serve(self) -> None:
+        with contextlib.suppress(Exception):
+            self._registry()  # so that the first write need not wait for that; what is wrong is told to a write
         going = True
-        while going:
-            orders = [self._orders.get()]
-            while len(orders) < LARGEST_BATCH and orders[-1] is not None:
-                try:
-                    orders.append(self._orders.get_nowait())
-                except queue.Empty:
-                    break
-            going = orders[-1] is not None
-            found = [order for order in orders if order is not None]
+        while going or self._left:
+            came = self._came() if going else [None]
+            going = None not in came
+            found, self._left = chosen([*self._left, *(order for order in came if order is not None)])
             if found:
                 self._carry_out(found)
+
+    def _came(self) -> list[_Order | None]:
+        """What has come, up to the end; waited for if nothing is left from before."""
+        came: list[_Order | None] = []
+        with contextlib.suppress(queue.Empty):
+            while not came or came[-1] is not None:
+                came.append(self._orders.get(block=not (came or self._left)))
+        return came
 
     def _carry_out(self, orders: list[_Order]) -> None:
         try:

@@ -12,6 +12,7 @@ from certify.codec import address, decode
 from certify.registry.entries import DIGEST
 from certify.registry.errors import BLOB_DIGEST, UNKNOWN_NAME, Refused, reason, wrong
 from certify.registry.registry import Registry
+from certify.registry.sql import BLOB
 from certify.service.answers import answer
 from certify.service.api.values import BASE, BINARY, MADE, MADE_OR_THERE, Hex
 from certify.service.errors import NO_SUCH_PLACE, QUOTA, Declined, bad
@@ -124,7 +125,7 @@ async def put_pack(context: Context) -> Response:
             for digest, blob in pack.items():
                 view.stage_blob(digest, blob, owner, now)
 
-    await context.write(work)
+    await context.write(work, *((BLOB, digest) for digest in pack))
     return answer({"blobs": len(pack)}, 201)
 
 
@@ -139,7 +140,7 @@ async def _stage(context: Context, digest: str, data: bytes) -> None:
                 raise Declined(413, QUOTA, f"at most {most} bytes may wait to be published")
             view.stage_blob(digest, data, owner, write_time(now))
 
-    await context.write(work)
+    await context.write(work, (BLOB, digest))
 
 
 async def begin_upload(context: Context) -> Response:
