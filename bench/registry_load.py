@@ -7,6 +7,10 @@ beginning to end: create, two updates, attach (4 kB of bytes that nobody has sen
 complete publishes a signed release, with its log entry and checkpoint; otherwise it makes the draft ready. In the same
 run, on the same disk: bare SQLite transactions of one row, durable (`synchronous=FULL`), one writer. Everything that is
 acknowledged is on the disk.
+
+Folders stay until everything was measured: for some minutes after many files were removed, ext4 takes a millisecond and
+more to make a new one nearby, since it goes past what was removed. So wait before another run, or give it another disk,
+or a folder whose folders lie apart (``chattr +T``).
 """
 
 from __future__ import annotations
@@ -187,7 +191,7 @@ def quantile(values: list[float], part: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * part))] * 1000 if ordered else 0.0
 
 
-def measure(store: str, arguments: argparse.Namespace, bare: float, database: str, disk: Path) -> bool:
+def measure(store: str, arguments: argparse.Namespace, bare: float, database: str, place: Path) -> bool:
     """One store: a table, a row for each number of clients."""
     from certify.registry.verification import verify_log
 
@@ -196,33 +200,32 @@ def measure(store: str, arguments: argparse.Namespace, bare: float, database: st
     print(f"{'clients':>7} {'ops/s':>7} {'/raw':>6} {'p50':>7} {'p99':>7}   p99 of create, update, attach, complete"
           "   server CPU/op   wrong")  # fmt: skip
     for clients in arguments.clients:
-        with tempfile.TemporaryDirectory(dir=disk) as place:
-            folder = Path(place) / "registry"
-            address = fresh(database, store, clients) if store == "postgres" else ""
-            token = prepared(folder, address)
-            process, port = serve(folder)
-            try:
-                full = releases(int(60 * arguments.seconds), first) if arguments.full else None
-                first += 10_000
-                results: Any = multiprocessing.Queue()
-                before = cpu_seconds(process.pid)
-                driver = multiprocessing.Process(
-                    target=drive, args=(port, token, clients, arguments.seconds, full, results)
-                )
-                driver.start()
-                times, wrong, took, _ = results.get(timeout=arguments.seconds * 10 + 60)
-                driver.join()
-                spent = cpu_seconds(process.pid) - before
-            finally:
-                process.terminate()
-                process.wait(30)
-            every = [t for each in times.values() for t in each]
-            rate = len(every) / took
-            p99 = quantile(every, 0.99)
-            parts = "  ".join(f"{quantile(times[name], 0.99):6.1f}" for name in times)
-            print(f"{clients:>7} {rate:>7.0f} {rate / bare:>6.2f} {quantile(every, 0.5):>7.1f} {p99:>7.1f}   {parts}"
-                  f"   {spent / len(every) * 1000:9.2f} ms   {wrong:>5}", flush=True)  # fmt: skip
-            good = good and wrong == 0 and verify_log(folder).holds
+        folder = Path(tempfile.mkdtemp(dir=place)) / "registry"
+        address = fresh(database, store, clients) if store == "postgres" else ""
+        token = prepared(folder, address)
+        process, port = serve(folder)
+        try:
+            full = releases(int(60 * arguments.seconds), first) if arguments.full else None
+            first += 10_000
+            results: Any = multiprocessing.Queue()
+            before = cpu_seconds(process.pid)
+            driver = multiprocessing.Process(
+                target=drive, args=(port, token, clients, arguments.seconds, full, results)
+            )
+            driver.start()
+            times, wrong, took, _ = results.get(timeout=arguments.seconds * 10 + 60)
+            driver.join()
+            spent = cpu_seconds(process.pid) - before
+        finally:
+            process.terminate()
+            process.wait(30)
+        every = [t for each in times.values() for t in each]
+        rate = len(every) / took
+        p99 = quantile(every, 0.99)
+        parts = "  ".join(f"{quantile(times[name], 0.99):6.1f}" for name in times)
+        print(f"{clients:>7} {rate:>7.0f} {rate / bare:>6.2f} {quantile(every, 0.5):>7.1f} {p99:>7.1f}   {parts}"
+              f"   {spent / len(every) * 1000:9.2f} ms   {wrong:>5}", flush=True)  # fmt: skip
+        good = good and wrong == 0 and verify_log(folder).holds
     return good
 
 
@@ -249,7 +252,7 @@ def main() -> int:
         bare = statistics.median(raw_sqlite(Path(tempfile.mkdtemp(dir=place)), 1.0) for _ in range(3))
         print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; bare SQLite, durable: {bare:.0f} transactions/s")
         database = stack.enter_context(postgres_support.server(durable=True)) if "postgres" in arguments.stores else ""
-        good = [measure(store, arguments, bare, database, arguments.disk) for store in arguments.stores]
+        good = [measure(store, arguments, bare, database, place) for store in arguments.stores]
     print(
         "\nno request failed, and every log verifies" if all(good) else "\nA REQUEST FAILED, OR A LOG DOES NOT VERIFY"
     )
