@@ -29,6 +29,7 @@ FORBIDDEN: Final = {
 TEXT: Final = frozenset(
     ["", ".cedar", ".css", ".ct", ".j2", ".json", ".lark", ".lean", ".md", ".py", ".sql", ".toml", ".yaml", ".yml"]
 )
+LEFT_OVER: Final = frozenset([".orig", ".rej", ".bak", ".pyc"])
 #: The most lines that a module may have before it must be more than one thing; tables of data are the longest.
 LONGEST: Final = 1200
 
@@ -42,6 +43,7 @@ def tracked() -> list[Path]:
 def breaches(files: list[Path]) -> Iterator[str]:
     """Every breach, as a line."""
     yield from (f"{name}: missing" for name in REQUIRED if not (ROOT / name).exists())
+    yield from (f"{file.relative_to(ROOT)}: left over by a tool" for file in files if file.suffix in LEFT_OVER)
     for file in files:
         if file.suffix not in TEXT or file.name == "LICENSE":
             continue

@@ -2,7 +2,8 @@
 
 Rules this module keeps:
 
-- checks run in the order of `checks`, side by side where they only judge records; each sees what those before it said;
+- checks run in the order of `checks`: first whether the node answers, then side by side all that judge what it does,
+  then what is measured to the millisecond, and at last policy, which judges what the others found;
 - a check that cannot decide, or fails itself, is `Unknown`: never passed, and never a silent block;
 - nothing is written: what was found is a value; publishing and printing are somebody else's.
 """
@@ -39,8 +40,8 @@ from certify.subject import NodeFolder, read_subject
 from certify.times import write_seconds
 from certify_spec.diagnostics import RequestError
 
-#: Checks that only ask the laboratory for runs, judge what was recorded, and measure nothing as finely as C-BUDGET.
-_TOGETHER: Final = frozenset({"C-DETERMINISM", "C-CONTRACT", "C-IDEM"})
+#: Checks that have the machine, or the others' results, to themselves: what comes between them runs side by side.
+_ALONE: Final = frozenset({"C-SANDBOX", "C-BUDGET", "C-POLICY"})
 _LIBRARIES: Final = (
     "blake3",
     "cbor2",
@@ -88,6 +89,7 @@ class Settings:
         waivers: waivers whose signatures have been verified, whether or not they speak of this node and this moment.
         only: ids of the checks to run; empty for all. Evidence of a part never lets a node into the registry.
         jobs: runs at a time; None for as many as the machine has room for.
+        meanwhile: called once while the node is being run, when nothing else is to be done: to load what comes after.
         now: the clock of the evidence and of the waivers.
     """
 
@@ -95,6 +97,7 @@ class Settings:
     waivers: tuple[SignedWaiver, ...] = ()
     only: frozenset[str] = frozenset()
     jobs: int | None = None
+    meanwhile: Callable[[], None] = lambda: None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -137,7 +140,7 @@ class Certification:
 
 
 def checks(policies: PolicySet) -> dict[str, Check]:
-    """All checks by id, in the order in which they run. Policy comes last: it judges what the others found."""
+    """All checks by id, in the order in which they run and are reported."""
     from certify.checks import budget, contract, effects, idempotency, patterns, policy, provenance
 
     return {
@@ -147,8 +150,8 @@ def checks(policies: PolicySet) -> dict[str, Check]:
         contract.CHECK: contract.check,
         idempotency.CHECK: idempotency.check,
         patterns.CHECK: patterns.check,
-        budget.CHECK: budget.make_check(policies),
         provenance.CHECK: provenance.check,
+        budget.CHECK: budget.make_check(policies),
         policy.CHECK: policy.make_check(policies),
     }
 
@@ -166,19 +169,20 @@ def certify(manifest: Path, settings: Settings, progress: Progress | None = None
     blobs: dict[str, bytes] = {codec.address(content): content for content in folder.content.values()}
     with Laboratory(folder.subject, jobs=settings.jobs, rehearsal=folder.rehearsal) as laboratory:
         described = laboratory.describe()  # meanwhile the checks are imported, which takes as long
+        laboratory.stock()
         all_checks = checks(settings.policies)
-        from certify.evidence.sbom import build_sbom
-
         described.result()
         chosen = {name: check for name, check in all_checks.items() if not settings.only or name in settings.only}
         bench = Workbench(folder.subject, laboratory, folder.inputs, folder.expected, keep=_keeper(blobs))
         results: dict[str, CheckResult] = {}
         for wave in _waves(chosen):
-            for name, found in _judge_all(wave, replace(bench, earlier=dict(results)), teller):
+            for name, found in _judge_all(wave, replace(bench, earlier=dict(results)), teller, settings.meanwhile):
                 results[name] = apply_waivers(found, settings.waivers, Candidate.of(folder.subject), started)
                 teller.ended(results[name])
         modules = _modules(results, bench)
         runs, at_once = laboratory.runs, laboratory.at_once
+    from certify.evidence.sbom import build_sbom
+
     sbom = build_sbom(
         node=folder.subject.manifest.node.id,
         version=folder.subject.manifest.node.version,
@@ -212,11 +216,13 @@ def certify(manifest: Path, settings: Settings, progress: Progress | None = None
 
 def _waves(chosen: Mapping[str, Check]) -> Iterator[dict[str, Check]]:
     """The checks in their order, in groups that do not ask for each other's results."""
-    for _together, group in itertools.groupby(chosen.items(), key=lambda item: item[0] in _TOGETHER or item[0]):
+    for _alone, group in itertools.groupby(chosen.items(), key=lambda item: item[0] in _ALONE and item[0]):
         yield dict(group)
 
 
-def _judge_all(wave: Mapping[str, Check], bench: Workbench, teller: Progress) -> Iterator[tuple[str, CheckResult]]:
+def _judge_all(
+    wave: Mapping[str, Check], bench: Workbench, teller: Progress, meanwhile: Callable[[], None]
+) -> Iterator[tuple[str, CheckResult]]:
     """Run the checks of a group side by side: while one thinks, another's runs have the processors."""
     pool = ThreadPoolExecutor(len(wave), thread_name_prefix="check")
     try:
@@ -224,6 +230,8 @@ def _judge_all(wave: Mapping[str, Check], bench: Workbench, teller: Progress) ->
         for name, check in wave.items():
             teller.began(name)
             waiting[name] = pool.submit(_judge, name, check, replace(bench, progress=_advance(teller, name)))
+        if len(wave) > 1:
+            meanwhile()
         for name, judged in waiting.items():
             yield name, judged.result()
     finally:

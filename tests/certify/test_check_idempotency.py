@@ -299,6 +299,8 @@ class Imagined:
         """One after the other."""
         return map(self.run, plans)
 
+    remembered = run_all
+
 
 def once(done: list[bytes]) -> list[tuple[object, ...]]:
     """A node that has each effect once."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -522,7 +523,7 @@ def test_the_environment_pins_what_it_says(tmp_path: Path) -> None:
                 "host": socket.gethostname(),
                 "folder": os.getcwd(),
                 "variable": os.environ.get("MARK", ""),
-                "processors": str(len(os.sched_getaffinity(0))),
+                "processors": str(sorted(os.sched_getaffinity(0))),
             }
     """
     manifest = write_node(tmp_path, code, 1)
@@ -539,7 +540,7 @@ def test_the_environment_pins_what_it_says(tmp_path: Path) -> None:
     )  # fmt: skip
     assert first["zone"] == "UTC"
     assert first["hash"] != second["hash"]
-    assert second["processors"] == str(min(2, len(os.sched_getaffinity(0))))
+    assert (first["processors"], second["processors"]) == ("[0]", "[0, 1]")
 
 
 def test_a_node_with_stale_files_is_told(tmp_path: Path) -> None:
@@ -570,6 +571,84 @@ def test_a_remembered_plan_is_run_once(tmp_path: Path) -> None:
         assert next(lab.run_all([plan])) is not first
         assert next(lab.remembered([Plan((Delivery(b"1"),))])) is not first
         assert (second.outcomes[0], lab.runs - before) == (Returned(b"\x02", b"2"), 4)
+
+
+def test_runs_at_once_have_a_processor_each(tmp_path: Path) -> None:
+    """R-AUTOTUNE, seeded: every run was bound to the first processor; two at once took as long as one by one."""
+    code = """
+        import re
+
+
+        def node(x: int) -> list[int]:
+            with open("/proc/self/status") as file:
+                allowed = re.search("^Cpus_allowed_list:\\s*(.*)$", file.read(), re.MULTILINE).group(1)
+            for _ in range(3_000_000):
+                pass
+            return [int(number) for number in allowed.split(",")]
+    """
+    usable = sorted(os.sched_getaffinity(0))
+    manifest = write_node(tmp_path, code, 1)
+    with opened(manifest, jobs=len(usable)) as (_folder, lab):
+        outcomes = [record.outcomes[0] for record in lab.run_all([Plan((Delivery(b"1"),))] * 4 * len(usable))]
+    bound = [json.loads(outcome.json) for outcome in outcomes if isinstance(outcome, Returned)]
+    assert {tuple(numbers) for numbers in bound} == {(number,) for number in usable}
+
+
+def test_sandboxes_that_were_started_early_are_as_good_as_any(tmp_path: Path) -> None:
+    """What was started before it was known what the node imports imports it before its first run, and is used."""
+    code = "import colorsys\n\n\ndef node(x: int) -> bool:\n    return sum(range(3_000_000)) > x\n"
+    manifest = write_node(tmp_path, code, 1)
+    folder = read_subject(manifest)
+    started: list[Sandbox] = []
+    with Laboratory(folder.subject, jobs=2) as lab:
+        lab.stock()
+        lab._coming[0].result()
+        assert [sandbox.preloaded for sandbox in lab._idle] == [()]
+        outcomes = {record.outcomes[0] for record in lab.run_all([Plan((Delivery(b"1"),))] * 9)}
+        with lab._lock:
+            started += [*lab._idle, *lab._busy]
+    assert len(outcomes) == 1
+    assert len(started) == 2
+    assert all("colorsys" in sandbox.preloaded for sandbox in started)
+
+
+def test_usual_sandboxes_are_kept_for_the_next_run(tmp_path: Path) -> None:
+    """Seeded: the sandbox that most runs use was given up for those of surroundings that come once."""
+    manifest = write_node(tmp_path, "def node(x: int) -> int:\n    return x", 1)
+    with opened(manifest, jobs=1) as (_folder, lab):
+        usual = lab.run(Plan((Delivery(b"1"),)))
+        for seed in range(1, 7):
+            lab.run(Plan((Delivery(b"1"),), Environment(hash_seed=seed)))
+        kept = [sandbox.environment.hash_seed for sandbox in lab._idle]
+    assert isinstance(usual.outcomes[0], Returned)
+    assert (0 in kept, len(kept)) == (True, 4)
+
+
+def test_inputs_that_the_type_refuses_are_told_without_a_call(tmp_path: Path) -> None:
+    """C-CONTRACT: one process reads them all; what one of them keeps it from reading is not called refused."""
+    code = """
+        import os
+        from typing import Annotated
+
+        from pydantic import AfterValidator
+
+
+        def checked(text: str) -> str:
+            if text == "end":
+                os._exit(3)
+            if text == "odd":
+                raise RuntimeError("a validator's own mistake")
+            return text
+
+
+        def node(text: Annotated[str, AfterValidator(checked)]) -> str:
+            raise SystemExit("it was called")
+    """
+    manifest = write_node(tmp_path, code, "x")
+    with opened(manifest) as (_folder, lab):
+        assert lab.refuses([b"1", b'"x"', b"{", b'"odd"', b"null"]) == [True, False, True, True, True]
+        assert lab.refuses([b"1", b'"end"', b"2"]) == [True, False, False]
+        assert lab.refuses([]) == []
 
 
 def test_processes_and_addresses_are_pinned(tmp_path: Path) -> None:

@@ -12,9 +12,11 @@ Rules this module keeps:
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -23,7 +25,7 @@ from certify.checks import contract_rules as rules
 from certify.checks.contract_places import Lines
 from certify.checks.contract_sources import Sources, is_programming
 from certify.checks.fuzz_edges import Trial, boundaries, invalid
-from certify.checks.fuzzing import draws, text_of
+from certify.checks.fuzzing import Schema, draws, text_of
 from certify.checks.shrinking import shrink
 from certify.checks.workbench import Workbench
 from certify.laboratory.record import (
@@ -85,11 +87,15 @@ def fuzz(bench: Workbench, lines: Lines, sources: Sources) -> Fuzzed:
     number = int(bench.subject.digest[:8], 16)
     examples = [json.loads(text) for text in bench.fixtures.values()]
     fixtures = [Trial(text, f"fixture `{name}`") for name, text in bench.fixtures.items()]
-    edges = list(_first(boundaries(schema, examples[:_EXAMPLES], number), BOUNDARY_INPUTS))
-    random = [Trial(text_of(value).encode(), "a random input") for value in draws(schema, RANDOM_INPUTS, number)]
-    wrong = [*_first(invalid(schema, examples[0]), INVALID_INPUTS)]
-    valid = [*fixtures, *edges, *random]
-    progress = _Progress(bench, len(valid) + len(wrong))
+    edges: list[Trial] = []
+    random: list[Trial] = []
+    valid = itertools.chain(
+        fixtures,
+        _noted(itertools.islice(boundaries(schema, examples[:_EXAMPLES], number), BOUNDARY_INPUTS), edges),
+        _noted(_random(schema, number), random),
+    )
+    wrong = [*itertools.islice(invalid(schema, examples[0]), INVALID_INPUTS)]
+    progress = _Progress(bench, len(fixtures) + BOUNDARY_INPUTS + RANDOM_INPUTS + len(wrong))
 
     failures: dict[_Failure, tuple[Trial, RunRecord]] = {}
     ended: list[Outcome] = []
@@ -105,10 +111,11 @@ def fuzz(bench: Workbench, lines: Lines, sources: Sources) -> Fuzzed:
         shrunk = len(result.findings) < _SHRUNK
         result.findings.append(_finding(bench, lines, sources, failure, trial, shrunk=shrunk))
         result.artefacts[f"run of {trial.what}"] = bench.keep(record)
+    planned = len(ended) + sum(1 for _trial in valid)  # there may have been no time for some
     refused = _refuse(bench, wrong, progress, result)
 
     result.measured = {
-        "inputs_planned": len(valid) + len(wrong),
+        "inputs_planned": planned + len(wrong),
         "inputs_valid": len(ended),
         "inputs_at_boundaries": len(edges),
         "inputs_random": len(random),
@@ -121,7 +128,7 @@ def fuzz(bench: Workbench, lines: Lines, sources: Sources) -> Fuzzed:
         "inputs_invalid_refused": refused,
         "inputs_seed": number,
     }
-    _judge_coverage(bench, result, len(ended), len(valid))
+    _judge_coverage(bench, result, len(ended), planned)
     return result
 
 
@@ -155,8 +162,15 @@ def _doubt(trial: Trial, record: RunRecord) -> str:
     return f"the record of a run on {trial.what} is incomplete: {record.incomplete}" if record.incomplete else ""
 
 
-def _first(trials: Iterable[Trial], most: int) -> Iterator[Trial]:
-    for _position, trial in zip(range(most), trials, strict=False):
+def _random(schema: Schema, number: int) -> Iterator[Trial]:
+    for value in draws(schema, RANDOM_INPUTS, number):
+        yield Trial(text_of(value).encode(), "a random input")
+
+
+def _noted(trials: Iterable[Trial], made: list[Trial]) -> Iterator[Trial]:
+    """The trials, each noted when it is made: that is when somebody is about to run it, so that none waits for all."""
+    for trial in trials:
+        made.append(trial)
         yield trial
 
 
@@ -173,28 +187,35 @@ class _Progress:
         self.bench.progress(self.done, self.total)
 
 
-def _runs(bench: Workbench, trials: Sequence[Trial], progress: _Progress) -> Iterator[tuple[Trial, RunRecord]]:
+def _runs(bench: Workbench, trials: Iterable[Trial], progress: _Progress) -> Iterator[tuple[Trial, RunRecord]]:
     """Runs of the trials in their order, as many as there is time for."""
+    upcoming, begun = iter(trials), deque[Trial]()
 
     def plans() -> Iterator[Plan]:
-        for position, trial in enumerate(trials):
+        for position in itertools.count():
             late = position >= _FEWEST and time.monotonic() > progress.until
-            if late or progress.hung >= _ENOUGH_HANGS:
+            trial = None if late or progress.hung >= _ENOUGH_HANGS else next(upcoming, None)
+            if trial is None:
                 return
+            begun.append(trial)
             yield Plan((Delivery(trial.text),))
 
-    for trial, record in zip(trials, bench.laboratory.run_all(plans()), strict=False):
+    for record in bench.laboratory.run_all(plans()):
         progress.step()
         progress.hung += isinstance(record.outcomes[0], Exceeded)
-        yield trial, record
+        yield begun.popleft(), record
 
 
 def _refuse(bench: Workbench, wrong: Sequence[Trial], progress: _Progress, result: Fuzzed) -> int:
-    """Run the invalid inputs; gives how many were refused, by the type or by the node."""
-    refused = 0
+    """Hand in the invalid inputs; gives how many were refused, by the type or, in a run, by the node."""
+    by_type = bench.laboratory.refuses([trial.text for trial in wrong])
+    refused = sum(by_type)
+    for _ in range(refused):
+        progress.step()
     told: set[tuple[str, str]] = set()
     signature = bench.laboratory.signature()
-    for trial, record in _runs(bench, wrong, progress):
+    others = [trial for trial, at_once in zip(wrong, by_type, strict=True) if not at_once]
+    for trial, record in _runs(bench, others, progress):
         outcome = record.outcomes[0]
         result.undecided = result.undecided or _doubt(trial, record)
         if isinstance(outcome, Raised):

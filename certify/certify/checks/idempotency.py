@@ -12,8 +12,8 @@ Rules this module keeps:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from certify.capabilities.settings import call_key
@@ -42,7 +42,7 @@ from certify.checks.trials import Trial, Trials
 from certify.checks.workbench import Workbench
 from certify.codec import EncodingError
 from certify.evidence.verdict import CheckResult, Failed, NotApplicable, Passed, Unknown, Verdict
-from certify.laboratory.record import Returned, RunRecord
+from certify.laboratory.record import Observe, Returned, RunRecord
 from certify.manifest.model import Effects
 from certify_spec.diagnostics import Diagnostic, Rule, Severity
 
@@ -98,7 +98,7 @@ class _Inquiry:
     def _undisturbed(self) -> CheckResult | None:
         """Deliver each fixture by itself; the result when there is nothing more to do."""
         node = self.bench.subject.manifest.node
-        first = {name: self._first(name) for name in self.bench.fixtures}
+        first = dict(zip(self.bench.fixtures, self._first(), strict=True))
         self.names = [name for name, record in first.items() if isinstance(record.outcomes[0], Returned)]
         self.measured["effectful_calls"] = {name: record.effectful_calls[0] for name, record in first.items()}
         acts = [name for name in first if aftermath(first[name], self.bench.subject.manifest).is_effect]
@@ -118,10 +118,14 @@ class _Inquiry:
         self.trials.undecided.append(reason)
         return self._conclude()
 
-    def _first(self, name: str) -> RunRecord:
-        record = self.trials.one(schedules.clean((name,), self.trials.gap).plan(self.bench.fixtures), Kind.CLEAN.value)
-        self.trials.note(f"fixture `{name}`", record)
-        return record
+    def _first(self) -> Iterator[RunRecord]:
+        """A run of each fixture: C-SANDBOX's will do."""
+        fixtures = self.bench.fixtures
+        plans = [schedules.clean((name,), self.trials.gap).plan(fixtures) for name in fixtures]
+        records = self.bench.laboratory.remembered(replace(plan, observe=Observe.CALLS) for plan in plans)
+        for name, record in zip(fixtures, records, strict=True):
+            self.trials.note(f"fixture `{name}`", record)
+            yield record
 
     def _keys(self) -> None:
         """The node has a key, every fixture has one, and every request that writes carries one."""

@@ -6,7 +6,7 @@ it never runs the node itself, prints nothing and writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -20,6 +20,9 @@ class Laboratory(Protocol):
 
     def signature(self) -> Signature:
         """The entry point's signature. The node is imported once, in the sandbox."""
+
+    def refuses(self, texts: Sequence[bytes]) -> list[bool]:
+        """Which of these inputs the entry point's type refuses, without a call."""
 
     def run(self, plan: Plan) -> RunRecord:
         """Run one plan in a fresh world."""

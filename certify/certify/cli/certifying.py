@@ -66,7 +66,8 @@ def certify(
         raise RequestError(*wrong)
     sys.setswitchinterval(_SWITCH_SECONDS)
     output = Output(as_json=as_json)
-    settings = pipeline.Settings(policies, _waivers(registry, manifest, output), frozenset(chosen), jobs)
+    waivers = _waivers(registry, manifest, output)
+    settings = pipeline.Settings(policies, waivers, frozenset(chosen), jobs, meanwhile=_prepare_report)
     with TerminalProgress(output.people) as progress:
         found = pipeline.certify(manifest, settings, progress)
     return found, write_report(found)
@@ -95,6 +96,12 @@ def _unverified(stored: StoredWaiver, error: Refused | RequestError) -> Diagnost
     because = "; ".join(d.message for d in error.diagnostics)
     message = f"the waiver {stored.id[:16]}… of {stored.waiver.code} does not verify, and covers nothing"
     return Diagnostic(CLI011, message, because=because, fix=CLI011.advice, severity=Severity.WARNING)
+
+
+def _prepare_report() -> None:
+    from certify.report import html
+
+    html.prepare()
 
 
 def write_report(found: Certification) -> Report:

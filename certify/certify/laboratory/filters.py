@@ -4,9 +4,10 @@ Two programs:
 
 - `base()` holds for everything in the sandbox: kernel interfaces that no node needs are refused.
 - `watched()` holds for the node's process alone: `clone3` does not exist, so that `clone`'s flags can be judged; every
-  effectful system call is announced to the laboratory before it happens, and so is every call for entropy, which the
-  laboratory answers itself. It observes with it, counts with it, and interrupts with it; *denying* is the namespaces'
-  work, except for new processes, whose arguments are registers and cannot be changed behind the laboratory's back.
+  effectful system call is announced to the laboratory before it happens, and so is every call for entropy and for the
+  processors it may use, which the laboratory answers itself. It observes with it, counts with it, and interrupts with
+  it; *denying* is the namespaces' work, except for new processes, whose arguments are registers and cannot be changed
+  behind the laboratory's back.
 """
 
 from __future__ import annotations
@@ -62,6 +63,8 @@ _LOCK_COMMANDS: Final = (6, 7, 37, 38)
 _LOCK_EXCLUSIVE: Final = 2
 #: System calls that start a process.
 PROCESS_CALLS: Final = ("fork", "vfork", "clone", "execve", "execveat")
+#: Calls that never reach the kernel: what they ask for is pinned.
+ANSWERED_CALLS: Final = ("getrandom", "sched_getaffinity")
 #: Signals to others.
 SIGNAL_CALLS: Final = ("kill", "pidfd_send_signal")
 
@@ -114,7 +117,7 @@ def watched() -> bytes:
         "execveat",
         "fork",
         "vfork",
-        "getrandom",
+        *ANSWERED_CALLS,
     ):
         program.add_rule(pyseccomp.NOTIFY, call)
     for call in SEND_CALLS:
@@ -146,6 +149,6 @@ def numbers() -> dict[int, str]:
         "connect",
         "open",
         "openat",
-        "getrandom",
+        *ANSWERED_CALLS,
     )
     return {pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, name): name for name in names}

@@ -20,6 +20,7 @@ import hashlib
 import os
 import signal
 import struct
+import sys
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -34,6 +35,7 @@ _ANSWER: Final = struct.Struct("=QqiI")
 _AF_UNIX, _AF_INET, _AF_INET6 = 1, 2, 10
 _WRITE_LOCK: Final = struct.pack("=h", 1)
 _AT_FDCWD: Final = 0xFFFFFF9C
+_WORD: Final = 8
 #: Folders that the node may write to; everything else is read-only.
 WRITABLE: Final = ("/world", "/tmp", "/dev/shm", "/dev/null", "/dev/tty")  # noqa: S108 - inside the sandbox
 
@@ -85,6 +87,7 @@ class Watch:
         held: the identifier of the call at which the process is held, if it is.
         crashed: whether the planned crash has happened.
         entropy: what the process gets when it asks for random bytes.
+        processors: how many processors it is told that it may use: the first ones, whichever it really runs on.
     """
 
     descriptor: int
@@ -94,6 +97,7 @@ class Watch:
     entropy: Entropy
     protected: frozenset[int] = frozenset({1})
     own: int = 0
+    processors: int = 1
     process: int = 0
     started: int = 0
     counted: int = 0
@@ -123,6 +127,9 @@ class Watch:
         if call == "getrandom":
             self._provide_entropy(identifier, pid, arguments)
             return
+        if call == "sched_getaffinity":
+            self._tell_processors(identifier, pid, arguments)
+            return
         if not self._effectful(call, pid, arguments):
             self._answer(identifier)
             return
@@ -147,14 +154,25 @@ class Watch:
             self._answer(identifier, value=0)
             return
         self._note(EventKind.RANDOM, "getrandom", "getrandom")
-        given = self.entropy.take(min(arguments[1], 2**20))
+        self._give(identifier, pid, self.entropy.take(min(arguments[1], 2**20)), arguments[0])
+
+    def _tell_processors(self, identifier: int, pid: int, arguments: list[int]) -> None:
+        """Answer a call for the set of processors: sched_setaffinity(2)."""
+        if arguments[1] % _WORD or not arguments[1]:
+            self._answer(identifier, errno.EINVAL)
+            return
+        first = (1 << self.processors) - 1
+        self._give(identifier, pid, first.to_bytes(_WORD, sys.byteorder), arguments[2])
+
+    def _give(self, identifier: int, pid: int, given: bytes, pointer: int) -> None:
+        """Answer a call with bytes for the process's memory, and their number."""
         try:
             memory = os.open(f"/proc/{pid}/mem", os.O_RDWR)
         except OSError:
             self._answer(identifier, errno.ENOSYS)
             return
         try:
-            os.pwrite(memory, given, arguments[0])
+            os.pwrite(memory, given, pointer)
         except (OSError, OverflowError):
             self._answer(identifier, errno.EFAULT)
         else:

@@ -14,6 +14,7 @@ import array
 import compileall
 import contextlib
 import fcntl
+import functools
 import itertools
 import os
 import select
@@ -24,9 +25,10 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -58,6 +60,9 @@ _BATCH: Final = 8
 _PREFIX: Final = "certify-"
 _IN_USE: Final = "in-use"
 _USUAL: Final = of_sandbox(Environment())
+#: What a delivery is for, if not to call the node.
+_Ask = Mapping[str, Any]
+_CALL: Final[_Ask] = {}
 _MEMORY: Final = "/dev/shm"  # noqa: S108 - a private folder below it; its folders list in creation order
 
 
@@ -135,6 +140,7 @@ class Laboratory:
         self._turnstile = Turnstile(jobs, subject.manifest.budget.memory)
         self._lock = threading.Lock()
         self._idle: deque[Sandbox] = deque()
+        self._coming: deque[Future[None]] = deque()
         self._busy: set[Sandbox] = set()
         self._closed = False
         self._described: Future[Signature] | None = None
@@ -227,15 +233,27 @@ class Laboratory:
                 known = self._described = self._executor.submit(self._describe)
             return known
 
+    def stock(self) -> None:
+        """Have as many sandboxes started as will be busy at once, without waiting for them."""
+        for _ in range(min(self._turnstile.limit, self._most_idle) - 1):
+            # as `describe`: by a thread that lives as long as they do
+            self._coming.append(self._executor.submit(self._put_by))
+
+    def _put_by(self) -> None:
+        """Start a sandbox that nobody waits for, and keep it for who comes."""
+        with contextlib.suppress(LaboratoryError):  # who needs one will start another, and hear what is wrong
+            self._give_back(self._started(_USUAL), healthy=True)
+
     def _describe(self) -> Signature:
-        reply = self._raw(Plan((Delivery(b"null"),)), describe=True)[0]
+        reply = self._raw(Plan((Delivery(b"null"),)), {"describe": True})[0]
         signature, modules = reading.signature(reply, self._subject)
-        self._modules = (*modules, *self._context_modules()) if signature.context else modules
+        if signature.context:
+            modules = (*modules, *self._context_modules())
         if signature.is_async:
-            self._modules = (*self._modules, "asyncio")
+            modules = (*modules, "asyncio")
         if self._rehearsal is not None:
-            self._modules = tuple(dict.fromkeys((*self._modules, *self._rehearsed(self._rehearsal))))
-        self._preload_idle()
+            modules = (*modules, *self._rehearsed(self._rehearsal))
+        self._modules = tuple(dict.fromkeys(modules))
         return signature
 
     def _rehearsed(self, text: bytes) -> tuple[str, ...]:
@@ -243,21 +261,29 @@ class Laboratory:
         shortly = replace(self._limits, wall=min(self._limits.wall, _REHEARSAL_SECONDS))
         return reading.imported(self._raw(Plan((Delivery(text),)), limits=shortly)[0], self._subject)
 
-    def _preload_idle(self) -> None:
-        """Tell the sandboxes that started before it was known what the node imports; they are used on."""
-        with self._lock:
-            waiting = list(self._idle)
-            self._idle.clear()
-            self._busy.update(waiting)
-        for sandbox in waiting:
-            healthy = False
-            try:
-                sandbox.channel.send({"t": "preload", "names": list(self._modules)})
-                healthy = self._is_ready(sandbox)
-            except ChannelClosed:
-                pass  # another will be started
-            finally:
-                self._give_back(sandbox, healthy=healthy)
+    def refuses(self, texts: Sequence[bytes]) -> list[bool]:
+        """Which of these inputs the entry point's type refuses. One process reads them all, and calls nothing.
+
+        What it did not come to, because one of them ended it, is not called refused: a run will tell.
+        """
+        self.signature()
+        ask = {"read": list(texts)}
+        reply = self._executor.submit(lambda: self._raw(Plan((Delivery(b"null"),)), ask)[0]).result()
+        refused = [bool(record["refused"]) for record in reply.records("read")]
+        return refused + [False] * (len(texts) - len(refused))
+
+    def _is_up_to_date(self, sandbox: Sandbox) -> bool:
+        """Whether the sandbox has imported what the node imports: one that started earlier is told so now."""
+        modules = self._modules
+        if sandbox.preloaded == modules:
+            return True
+        try:
+            sandbox.channel.send({"t": "preload", "names": list(modules)})
+            ready = self._is_ready(sandbox)
+        except ChannelClosed:
+            return False
+        sandbox.preloaded = modules
+        return ready
 
     @staticmethod
     def _is_ready(sandbox: Sandbox) -> bool:
@@ -330,21 +356,21 @@ class Laboratory:
         replies = self._raw(plan)
         return reading.record(plan, replies, self._subject)
 
-    def _raw(self, plan: Plan, *, describe: bool = False, limits: Limits | None = None) -> list[reading.Reply]:
-        with self._turnstile.turn():
+    def _raw(self, plan: Plan, ask: _Ask = _CALL, *, limits: Limits | None = None) -> list[reading.Reply]:
+        with self._turnstile.turn() as processors:
             sandbox = self._take(of_sandbox(plan.environment))
             healthy = False
             try:
-                replies, healthy = self._drive(sandbox, plan, describe=describe, limits=limits)
+                replies, healthy = self._drive(sandbox, plan, processors, ask, limits=limits)
                 return replies
             finally:
                 self._give_back(sandbox, healthy=healthy)
 
     def _in_turn(self, plans: list[Plan]) -> list[RunRecord]:
-        with self._turnstile.turn():
-            return self._one_by_one(plans)
+        with self._turnstile.turn() as processors:
+            return self._one_by_one(plans, processors)
 
-    def _one_by_one(self, plans: list[Plan]) -> list[RunRecord]:
+    def _one_by_one(self, plans: list[Plan], processors: tuple[int, ...]) -> list[RunRecord]:
         records: list[RunRecord] = []
         while len(records) < len(plans):
             environment = of_sandbox(plans[len(records)].environment)
@@ -356,18 +382,24 @@ class Laboratory:
                     if of_sandbox(plan.environment) != environment:
                         break
                     healthy = False
-                    replies, healthy = self._drive(sandbox, plan)
+                    replies, healthy = self._drive(sandbox, plan, processors)
                     records.append(reading.record(plan, replies, self._subject))
             finally:
                 self._give_back(sandbox, healthy=healthy)
         return records
 
     def _drive(
-        self, sandbox: Sandbox, plan: Plan, *, describe: bool = False, limits: Limits | None = None
+        self,
+        sandbox: Sandbox,
+        plan: Plan,
+        processors: tuple[int, ...],
+        ask: _Ask = _CALL,
+        *,
+        limits: Limits | None = None,
     ) -> tuple[list[reading.Reply], bool]:
         """Run a plan in a sandbox; gives the account, and whether the sandbox can be used again."""
         try:
-            run = _Run(sandbox, self._subject, limits or self._limits, plan, describe=describe)
+            run = _Run(sandbox, self._subject, limits or self._limits, plan, processors, ask)
             replies = run.drive()
         except ChannelClosed as error:
             said = ""
@@ -380,6 +412,17 @@ class Laboratory:
         return replies, run.healthy
 
     def _take(self, environment: Environment) -> Sandbox:
+        while (sandbox := self._found(environment)) is not None:
+            if self._is_up_to_date(sandbox):
+                return sandbox
+            self._give_back(sandbox, healthy=False)
+        if environment == _USUAL:
+            with contextlib.suppress(IndexError):
+                self._coming.popleft().result()
+                return self._take(environment)
+        return self._started(environment)
+
+    def _found(self, environment: Environment) -> Sandbox | None:
         with self._lock:
             if self._closed:
                 raise LaboratoryError("the laboratory is closed")
@@ -388,7 +431,11 @@ class Laboratory:
                     self._idle.remove(sandbox)
                     self._busy.add(sandbox)
                     return sandbox
+        return None
+
+    def _started(self, environment: Environment) -> Sandbox:
         sandbox = Sandbox(self._layout, environment)
+        sandbox.preloaded = self._modules
         with self._lock:
             self._busy.add(sandbox)
         self._greet(sandbox)
@@ -402,7 +449,8 @@ class Laboratory:
                     "t": "hello",
                     "upstreams": [asdict(upstream) for upstream in self._layout.upstreams],
                     "clock": sandbox.environment.clock,
-                    "preload": list(self._modules),
+                    "preload": list(sandbox.preloaded),
+                    "plugins": _has_pydantic_plugins(),
                     "filter": filters.watched(),
                     "entry": manifest.node.entry,
                     "input_type": manifest.input.type,
@@ -426,7 +474,8 @@ class Laboratory:
             if healthy and not self._closed:
                 self._idle.appendleft(sandbox)
                 if len(self._idle) > max(self._most_idle, self._turnstile.peak):
-                    surplus = self._idle.pop()
+                    surplus = next((each for each in reversed(self._idle) if each.environment != _USUAL), sandbox)
+                    self._idle.remove(surplus)
             else:
                 surplus = sandbox
         if surplus is not None:
@@ -436,11 +485,20 @@ class Laboratory:
 class _Run:
     """Drives one plan through one sandbox."""
 
-    def __init__(self, sandbox: Sandbox, subject: Subject, limits: Limits, plan: Plan, *, describe: bool) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        subject: Subject,
+        limits: Limits,
+        plan: Plan,
+        processors: tuple[int, ...],
+        ask: _Ask,
+    ) -> None:
         self._sandbox = sandbox
+        self._processors = processors[: plan.environment.cpu_count]
         self._limits = limits
         self._plan = plan
-        self._describe = describe
+        self._ask = ask
         self._processes = any(r.kind is ResourceKind.PROCESS for r in subject.manifest.resource)
         self._watches: dict[int, Watch] = {}
         self._replies: dict[int, dict[str, Any]] = {}
@@ -511,8 +569,9 @@ class _Run:
                 "later": delivery.later,
                 "seed": Entropy(self._plan.environment.random_seed, position).take(64),
                 "observe": self._plan.observe.value,
+                "processors": self._processors,
                 "limits": asdict(self._limits),
-                "describe": self._describe,
+                **self._ask,
             }
         )
 
@@ -589,7 +648,14 @@ class _Run:
             Entropy(self._plan.environment.random_seed, position, rewindable=self._plan.environment.earlier_calls > 0),
             self._sandbox.protected,
             FIRST_PID + self._plan.environment.pid_offset + position,
+            self._plan.environment.cpu_count,
         )
+
+
+@functools.cache
+def _has_pydantic_plugins() -> bool:
+    """Whether an installed package extends pydantic. What a sandbox sees is installed here, too."""
+    return bool(metadata.entry_points(group="pydantic"))
 
 
 def _signal(process: int, number: signal.Signals) -> None:

@@ -240,11 +240,17 @@ def _numbered(descriptor: int) -> int:
 
 
 class Sandbox:
-    """A running sandbox with its supervisor inside, ready for runs."""
+    """A running sandbox with its supervisor inside, ready for runs.
+
+    Attributes:
+        protected: process ids inside that no signal may reach.
+        preloaded: what was imported in it before any delivery.
+    """
 
     def __init__(self, layout: Layout, environment: Environment) -> None:
         self.environment = environment
         self.protected: frozenset[int] = frozenset({1})
+        self.preloaded: tuple[str, ...] = ()
         command = self._prepared(layout, environment)
         with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
             here, there = socket.socketpair()

@@ -24,6 +24,7 @@ from certify.report import generic, text
 from certify.report.panels import Bar, Panel
 from certify.report.view import Report, anchor_of
 
+_PAGE, _PARTS = "report.html.j2", "parts.html.j2"
 _LONGEST: Final = 4000
 #: Positions of the counts in the picture of three sets, by membership (declared, in the text, observed).
 _REGIONS: Final = {
@@ -39,8 +40,14 @@ _REGIONS: Final = {
 
 def render(report: Report) -> bytes:
     """The page, in UTF-8."""
-    page = environment().get_template("report.html.j2").render(report=report, style=Markup(style()))  # noqa: S704 - our own file
+    page = environment().get_template(_PAGE).render(report=report, style=Markup(style()))  # noqa: S704 - our own file
     return (page.strip("\n") + "\n").encode()
+
+
+def prepare() -> None:
+    """Load the page's templates, so that `render` need not: that takes several times as long as to fill them in."""
+    for name in (_PAGE, _PARTS):
+        environment().get_template(name)
 
 
 @cache

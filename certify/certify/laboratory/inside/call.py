@@ -27,7 +27,7 @@ from typing import Any, Final
 
 from certify.codec import EncodingError, encode_verbatim
 from certify.laboratory import filters
-from certify.laboratory.inside import clock, entropy, typed
+from certify.laboratory.inside import clock, compiled, entropy, typed
 from certify.laboratory.inside.tape import Tape
 from certify.laboratory.inside.watching import Pauses, Watcher
 
@@ -97,7 +97,7 @@ def run(request: dict[str, Any], tape: Tape, watch: socket.socket, trace: int) -
     os.environ.update(dict(environment["env"]) | {"TZ": environment["timezone"], "HOME": request["work"]})
     time.tzset()
     with contextlib.suppress(OSError):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: environment["cpu_count"]])
+        os.sched_setaffinity(0, request["processors"])
     sys.setswitchinterval(environment["threads"])
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
@@ -112,6 +112,7 @@ def run(request: dict[str, Any], tape: Tape, watch: socket.socket, trace: int) -
     faulthandler.register(LAST_WORDS, trace, all_threads=True)
     faulthandler.register(signal.SIGXCPU, trace, all_threads=False, chain=True)
     sys.path.insert(0, "/node")
+    compiled.use(request["codes"])
     pauses = Pauses(environment["threads"]) if environment["threads"] < _USUAL_SWITCH_INTERVAL else None
     watcher = Watcher(tape, request["observe"], pauses)
     ballast = _ballast() if environment["aslr"] else None
@@ -152,8 +153,10 @@ def _outcome(request: dict[str, Any], tape: Tape, watcher: Watcher) -> dict[str,
             entry = typed.find(request["entry"], request["input_type"], request["output_type"], watcher.aside)
         finally:
             watcher.importing = False
-        if request["describe"]:
+        if "describe" in request:
             return {"t": "described", "signature": entry.describe()}
+        if "read" in request:
+            return _read(entry, request["read"], tape)
         try:
             value = entry.read(request["input"])
         except typed.Rejected as error:
@@ -184,6 +187,20 @@ def _outcome(request: dict[str, Any], tape: Tape, watcher: Watcher) -> dict[str,
         return {"t": "exceeded", "limit": "memory", "place": next(iter(_frames(error)[-1:]), None)}
     except BaseException as error:
         return _raised(error)
+
+
+def _read(entry: typed.Entry, texts: list[bytes], tape: Tape) -> dict[str, Any]:
+    """Read inputs one after the other, and say of each whether its type refuses it."""
+    for text in texts:
+        refused = False
+        try:
+            entry.read(text)
+        except MemoryError:
+            raise
+        except Exception:
+            refused = True
+        tape.append({"t": "read", "refused": refused})
+    return {"t": "all-read"}
 
 
 def _call(entry: typed.Entry, value: Any, context: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The supervisor: the sandbox's first Python process. It never runs a line of the node's code itself.
+"""The supervisor, the parent of all that runs in the sandbox. It never runs a line of the node's code itself.
 
 It answers the laboratory's messages one by one:
 
@@ -30,11 +30,12 @@ from typing import Any, Final, Never
 import cbor2
 
 from certify.laboratory.channel import Channel, ChannelClosed
-from certify.laboratory.inside import call, clock, typed, world
+from certify.laboratory.inside import call, clock, compiled, typed, world
 from certify.laboratory.inside.nursery import Nursery
 from certify.laboratory.inside.tape import Tape
 
 _PR_SET_DUMPABLE: Final = 4
+_NODE: Final = Path("/node")
 _FAILED: Final = 70
 _STDERR_KEPT: Final = 4096
 _TRACE_KEPT: Final = 16384
@@ -75,6 +76,7 @@ class Supervisor:
         self._known_modules: set[str] = set()
         self._mounted = world.mounted()
         self._nursery: Nursery | None = None
+        self._codes: compiled.Codes = {}
 
     def run(self) -> None:
         """Serve."""
@@ -98,9 +100,9 @@ class Supervisor:
         hello = self._channel.receive()
         assert hello is not None
         self._hello = hello
-        if hello["upstreams"]:
-            from certify.laboratory.inside import upstream
         for description in hello["upstreams"]:
+            from certify.laboratory.inside import upstream
+
             upstream.certified(description["name"], description["scheme"], description["host"])
             # asyncio sends at once only through sockets that name their protocol
             listener = socket.socket(proto=socket.IPPROTO_TCP)
@@ -108,7 +110,8 @@ class Supervisor:
             listener.bind((description["address"], description["port"]))
             listener.listen(128)
             self._sockets[description["name"]] = listener
-        typed.warm_up()
+        typed.warm_up(plugins=hello["plugins"])
+        self._codes = compiled.read(_NODE)
         clock.freeze(hello["clock"])
         self._known_modules = set(sys.modules)
         self._preload(hello["preload"])
@@ -126,6 +129,7 @@ class Supervisor:
         gc.collect()
         gc.freeze()
         self._nursery = Nursery(self._live, self._forget)
+        gc.enable()
         self._nursery.rehearse()
         self._channel.send({"t": "ready", "protected": [os.getpid(), self._nursery.pid]})
 
@@ -221,6 +225,7 @@ class Supervisor:
                 request = self._hello | cbor2.load(file)
             os.close(output)
             request["known_modules"] = self._known_modules
+            request["codes"] = self._codes
             request["work"] = str(call.work_folder(request["environment"]))
             call.run(request, tape, self._watch, trace)
         except BaseException as error:
@@ -320,7 +325,3 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(ChannelClosed):
         Supervisor(Channel(control), watch).run()
-
-
-if __name__ == "__main__":
-    main()
