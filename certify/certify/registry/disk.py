@@ -42,6 +42,7 @@ class Disk:
 
     def __init__(self, steps: Steps = no_steps) -> None:
         self.steps = steps
+        self._pool: ThreadPoolExecutor | None = None
 
     def make_folder(self, folder: Path) -> None:
         """Make the folder unless it is there."""
@@ -68,8 +69,9 @@ class Disk:
         else:
             every = list(paths)
             shares = [every[start::_SYNCS_AT_ONCE] for start in range(min(len(every), _SYNCS_AT_ONCE))]
-            with ThreadPoolExecutor(len(shares), "certify-sync") as pool:
-                list(pool.map(_sync, shares))
+            if self._pool is None:  # kept, since making eight threads costs as much as what they do
+                self._pool = ThreadPoolExecutor(_SYNCS_AT_ONCE, "certify-sync")
+            list(self._pool.map(_sync, shares))
 
     def link(self, file: Path, name: Path) -> None:
         """Give the file a further name, which must be free."""

@@ -9,8 +9,8 @@ Rules this module keeps:
   done again with a savepoint for each, so a write may be done twice before it is acknowledged once;
 - whoever waits is told in the event loop; a waiter who has gone away changes nothing about what was written;
 - a connection that was lost is opened anew: a question is asked again, a write is told;
-- writes are done in the order in which they came, but for those that bring blobs: of these, no more than a few are in
-  one transaction, and the others wait among themselves for the next one, so that nobody waits for all of them;
+- writes are done in the order in which they came, but for those that bring blobs: of these, only a share is in one
+  transaction, and the others wait among themselves for the next one, so that nobody waits for all of them;
 - the number of waiting writes is bounded by the requests that were admitted.
 """
 
@@ -37,8 +37,10 @@ Work = Callable[[Registry], Any]
 
 LARGEST_BATCH: Final = 128
 """Writes in one transaction, at most: the last of them waits for all."""
-BLOBS_IN_BATCH: Final = 16
-"""Blobs that the writes in one transaction bring, at most, unless one brings more: each is a file to be synced."""
+BLOBS_AT_ONCE: Final = 8
+SHARE_OF_BLOBS: Final = 4
+"""Blobs that the writes in one transaction bring: eight, or one for every four writes that wait, or what a single write
+brings. Each is a file to be synced, which takes as long as several writes without one."""
 
 
 @dataclass(slots=True)
@@ -71,9 +73,10 @@ def chosen(orders: Sequence[_Order]) -> tuple[list[_Order], list[_Order]]:
     """The writes for one transaction, and those that are left for the next one, as they came."""
     found: list[_Order] = []
     left: list[_Order] = []
+    most = max(BLOBS_AT_ONCE, len(orders) // SHARE_OF_BLOBS)
     blobs, closed = 0, False
     for order in orders:
-        closed = closed or bool(blobs and order.blobs and blobs + order.blobs > BLOBS_IN_BATCH)
+        closed = closed or bool(blobs and order.blobs and blobs + order.blobs > most)
         if len(found) == LARGEST_BATCH or (closed and order.blobs):
             left.append(order)
         else:
