@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -113,6 +114,19 @@ def test_number_given_is_the_number(moments: Callable[[], None]) -> None:
         with crowd(door, 3, moments):
             assert held_back(door)
         assert (door.most, door.peak) == (3, 3)
+
+
+def test_idle_is_what_the_kernel_calls_idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R-AUTOTUNE, seeded: the fields of /proc/stat were counted from the wrong one, and no machine was ever idle."""
+    stat = tmp_path / "stat"
+    monkeypatch.setattr(turnstile, "_STAT", stat)
+    monkeypatch.setattr(turnstile.os, "sched_getaffinity", lambda _process: {1})
+    busy = "cpu0 900 0 0 0 0 0 0 0 0 0\n"
+    stat.write_text(f"cpu 0 0 0 0 0 0 0 0 0 0\n{busy}cpu1 100 10 50 1000 20 3 4 5 0 0\n")
+    machine = ThisMachine()
+    stat.write_text(f"cpu 0 0 0 0 0 0 0 0 0 0\n{busy}cpu1 110 10 55 1070 30 5 5 7 7 0\n")
+    assert machine.idle() == pytest.approx(80 / 100)
+    assert machine.idle() == 0.0
 
 
 def test_this_machine_is_measured() -> None:

@@ -24,7 +24,9 @@ _LITTLE_IDLE: Final = 0.05
 _MOST_PER_PROCESSOR: Final = 4
 #: What a run takes beyond the node's own memory: its sandbox's two processes and its upstreams.
 _RUN_BYTES: Final = 256 * 2**20
-_IDLE_FIELDS: Final = (4, 5)
+#: A processor's line in proc(5): user, nice, system, idle, iowait, and others, in ticks; its name is not counted.
+_STAT: Final = Path("/proc/stat")
+_IDLE_FIELDS: Final = (3, 4)
 
 
 class Machine(Protocol):
@@ -65,7 +67,7 @@ class ThisMachine:
     def _ticks(self) -> tuple[int, int]:
         """Ticks without work, and all ticks, of our processors since the machine was started."""
         idle = total = 0
-        for line in Path("/proc/stat").read_text(encoding="ascii").splitlines():
+        for line in _STAT.read_text(encoding="ascii").splitlines():
             name, *fields = line.split()
             if name in self._own:
                 ticks = [int(field) for field in fields[:8]]  # those of guests are counted twice
