@@ -10,6 +10,7 @@ Rules this module keeps:
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import platform
 import subprocess
@@ -20,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from certify import __version__, codec
 from certify.checks import determinism, sandbox
@@ -34,11 +35,13 @@ from certify.laboratory import archive
 from certify.laboratory.laboratory import Laboratory, Limits
 from certify.laboratory.reading import LaboratoryError
 from certify.laboratory.record import RunRecord
-from certify.policy.policies import PolicySet
-from certify.policy.waivers import Candidate, SignedWaiver, apply_waivers, waivers_of
 from certify.subject import NodeFolder, read_subject
 from certify.times import write_seconds
 from certify_spec.diagnostics import RequestError
+
+if TYPE_CHECKING:  # they take a while to import, and until then sandboxes can be started
+    from certify.policy.policies import PolicySet
+    from certify.policy.waivers import SignedWaiver
 
 #: Checks that have the machine, or the others' results, to themselves: what comes between them runs side by side.
 _ALONE: Final = frozenset({"C-SANDBOX", "C-BUDGET", "C-POLICY"})
@@ -88,7 +91,6 @@ class Settings:
         policies: the organisation's policies.
         waivers: waivers whose signatures have been verified, whether or not they speak of this node and this moment.
         only: ids of the checks to run; empty for all. Evidence of a part never lets a node into the registry.
-        jobs: runs at a time; None for as many as the machine has room for.
         meanwhile: called once while the node is being run, when nothing else is to be done: to load what comes after.
         now: the clock of the evidence and of the waivers.
     """
@@ -96,7 +98,6 @@ class Settings:
     policies: PolicySet
     waivers: tuple[SignedWaiver, ...] = ()
     only: frozenset[str] = frozenset()
-    jobs: int | None = None
     meanwhile: Callable[[], None] = lambda: None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
@@ -156,31 +157,66 @@ def checks(policies: PolicySet) -> dict[str, Check]:
     }
 
 
-def certify(manifest: Path, settings: Settings, progress: Progress | None = None) -> Certification:
-    """Run the checks on a node.
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A node whose laboratory is at work; `began` by the monotonic clock."""
+
+    folder: NodeFolder
+    laboratory: Laboratory
+    began: float
+
+
+@contextlib.contextmanager
+def opened(manifest: Path, *, jobs: int | None = None) -> Iterator[Opened]:
+    """Read a node and have its sandboxes started, which takes as long as to load what judges it.
+
+    Args:
+        manifest: the `node.toml`.
+        jobs: runs at a time; None for as many as the machine has room for.
 
     Raises:
-        RequestError: the manifest, the node's files or its entry point cannot be used.
+        RequestError: the manifest or the node's files cannot be used.
         LaboratoryError: the laboratory could not be set up.
     """
-    began, started = time.monotonic(), settings.now()
-    teller = progress or Silence()
+    began = time.monotonic()
     folder = read_subject(manifest)
-    blobs: dict[str, bytes] = {codec.address(content): content for content in folder.content.values()}
-    with Laboratory(folder.subject, jobs=settings.jobs, rehearsal=folder.rehearsal) as laboratory:
-        described = laboratory.describe()  # meanwhile the checks are imported, which takes as long
+    with Laboratory(folder.subject, jobs=jobs, rehearsal=folder.rehearsal) as laboratory:
+        laboratory.describe()
         laboratory.stock()
-        all_checks = checks(settings.policies)
-        described.result()
-        chosen = {name: check for name, check in all_checks.items() if not settings.only or name in settings.only}
-        bench = Workbench(folder.subject, laboratory, folder.inputs, folder.expected, keep=_keeper(blobs))
-        results: dict[str, CheckResult] = {}
-        for wave in _waves(chosen):
-            for name, found in _judge_all(wave, replace(bench, earlier=dict(results)), teller, settings.meanwhile):
-                results[name] = apply_waivers(found, settings.waivers, Candidate.of(folder.subject), started)
-                teller.ended(results[name])
-        modules = _modules(results, bench)
-        runs, at_once = laboratory.runs, laboratory.at_once
+        yield Opened(folder, laboratory, began)
+
+
+def certify(
+    manifest: Path, settings: Settings, progress: Progress | None = None, *, jobs: int | None = None
+) -> Certification:
+    """Run the checks on a node: `opened`, then `judge`."""
+    with opened(manifest, jobs=jobs) as node:
+        return judge(node, settings, progress)
+
+
+def judge(node: Opened, settings: Settings, progress: Progress | None = None) -> Certification:
+    """Run the checks on a node whose laboratory is at work.
+
+    Raises:
+        RequestError: the node's entry point cannot be used.
+        LaboratoryError: the laboratory failed.
+    """
+    from certify.policy.waivers import Candidate, apply_waivers, waivers_of
+
+    started = settings.now()
+    teller = progress or Silence()
+    folder, laboratory = node.folder, node.laboratory
+    blobs: dict[str, bytes] = {codec.address(content): content for content in folder.content.values()}
+    all_checks = checks(settings.policies)
+    laboratory.signature()
+    chosen = {name: check for name, check in all_checks.items() if not settings.only or name in settings.only}
+    bench = Workbench(folder.subject, laboratory, folder.inputs, folder.expected, keep=_keeper(blobs))
+    results: dict[str, CheckResult] = {}
+    for wave in _waves(chosen):
+        for name, found in _judge_all(wave, replace(bench, earlier=dict(results)), teller, settings.meanwhile):
+            results[name] = apply_waivers(found, settings.waivers, Candidate.of(folder.subject), started)
+            teller.ended(results[name])
+    modules = _modules(results, bench)
     from certify.evidence.sbom import build_sbom
 
     sbom = build_sbom(
@@ -211,7 +247,8 @@ def certify(manifest: Path, settings: Settings, progress: Progress | None = None
         waivers=used,
     )
     complete = chosen.keys() == all_checks.keys()
-    return Certification(folder, evidence, blobs, complete, runs, at_once, time.monotonic() - began)
+    seconds = time.monotonic() - node.began
+    return Certification(folder, evidence, blobs, complete, laboratory.runs, laboratory.at_once, seconds)
 
 
 def _waves(chosen: Mapping[str, Check]) -> Iterator[dict[str, Check]]:

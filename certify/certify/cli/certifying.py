@@ -5,22 +5,20 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from certify import certification as pipeline
 from certify.certification import Certification
-from certify.cli import registries
-from certify.cli.output import Output
-from certify.cli.progress import TerminalProgress
 from certify.evidence.keys import KeyPair, default_folder, load_key, new_key
 from certify.evidence.verdict import Failed, Unknown, name
-from certify.manifest.loader import load
-from certify.policy.policies import load_policies
-from certify.policy.waivers import SignedWaiver
-from certify.registry.errors import Refused
-from certify.registry.registry import StoredWaiver
-from certify.registry.submission import Receipt, Submission
 from certify_spec.diagnostics import Diagnostic, RequestError, Rule, Severity
+
+if TYPE_CHECKING:  # what is not needed to start sandboxes is imported while they start
+    from certify.cli.output import Output
+    from certify.policy.waivers import SignedWaiver
+    from certify.registry.errors import Refused
+    from certify.registry.registry import StoredWaiver
+    from certify.registry.submission import Receipt
 
 CLI005 = Rule("CLI005", "There is no check of that name.", "Use one of the names that the message lists.")
 CLI011 = Rule("CLI011", "A stored waiver does not verify.", "Run `certify registry verify-log`, and waive anew.")
@@ -54,6 +52,21 @@ def certify(
     Raises:
         RequestError: the manifest, the policies or the names of checks are wrong; nothing was written.
     """
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    with pipeline.opened(manifest, jobs=jobs) as node:
+        from certify.cli.output import Output
+        from certify.cli.progress import TerminalProgress
+
+        output = Output(as_json=as_json)
+        settings = _settings(node.folder.subject.manifest.node.id, only, policy, registry, output)
+        with TerminalProgress(output.people) as progress:
+            found = pipeline.judge(node, settings, progress)
+    return found, write_report(found)
+
+
+def _settings(node: str, only: list[str], policy: Path | None, registry: str, output: Output) -> pipeline.Settings:
+    from certify.policy.policies import load_policies
+
     policies = load_policies(policy)
     known = list(pipeline.checks(policies)) if only else []
     chosen = [text.upper() if text.upper().startswith("C-") else f"C-{text.upper()}" for text in only]
@@ -64,24 +77,21 @@ def certify(
     ]
     if wrong:
         raise RequestError(*wrong)
-    sys.setswitchinterval(_SWITCH_SECONDS)
-    output = Output(as_json=as_json)
-    waivers = _waivers(registry, manifest, output)
-    settings = pipeline.Settings(policies, waivers, frozenset(chosen), jobs, meanwhile=_prepare_report)
-    with TerminalProgress(output.people) as progress:
-        found = pipeline.certify(manifest, settings, progress)
-    return found, write_report(found)
+    waivers = _waivers(registry, node, output)
+    return pipeline.Settings(policies, waivers, frozenset(chosen), meanwhile=_prepare_report)
 
 
-def _waivers(registry: str, manifest: Path, output: Output) -> tuple[SignedWaiver, ...]:
+def _waivers(registry: str, node: str, output: Output) -> tuple[SignedWaiver, ...]:
     """The node's waivers whose signatures verify; those that do not are named, and cover nothing.
 
     Which of them cover a finding at this moment is for `certify.policy.waivers` to say: a finding that one just misses
     tells why.
     """
+    from certify.cli import registries
+    from certify.registry.errors import Refused
+
     if not registries.is_there(registry):
         return ()
-    node = load(manifest).node.id
     verified: list[SignedWaiver] = []
     with registries.opened(registry) as opened:
         for stored in opened.waivers(node):
@@ -130,6 +140,8 @@ def submit(found: Certification, report: Report, key: KeyPair, registry: str) ->
         Refused: the registry declines.
     """
     from certify import codec
+    from certify.cli import registries
+    from certify.registry.submission import Submission
 
     bundle = found.sign(key)
     evidence = found.evidence
@@ -160,6 +172,8 @@ def show(
     found: Certification, report: Report, receipt: Receipt | None = None, *, publishing: bool = False, as_json: bool
 ) -> None:
     """Findings, verdict, and what happens now."""
+    from certify.cli.output import Output
+
     output = Output(as_json=as_json)
     evidence = found.evidence
     for result in evidence.results:
