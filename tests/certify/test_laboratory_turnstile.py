@@ -24,7 +24,7 @@ class Pretended:
 
     rest: float = 0.0
     memory: int = 2**40
-    processors: tuple[int, ...] = (0, 1)
+    processors: int = 2
 
     def idle(self) -> float:
         return self.rest
@@ -132,6 +132,6 @@ def test_idle_is_what_the_kernel_calls_idle(tmp_path: Path, monkeypatch: pytest.
 def test_this_machine_is_measured() -> None:
     """R-AUTOTUNE: processors, idleness and memory come from the kernel."""
     machine = ThisMachine()
-    assert set(machine.processors) == os.sched_getaffinity(0)
+    assert machine.processors == len(os.sched_getaffinity(0))
     assert 0.0 <= machine.idle() <= 1.0
     assert 0 < machine.free() <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -357,20 +357,20 @@ class Laboratory:
         return reading.record(plan, replies, self._subject)
 
     def _raw(self, plan: Plan, ask: _Ask = _CALL, *, limits: Limits | None = None) -> list[reading.Reply]:
-        with self._turnstile.turn() as processors:
+        with self._turnstile.turn():
             sandbox = self._take(of_sandbox(plan.environment))
             healthy = False
             try:
-                replies, healthy = self._drive(sandbox, plan, processors, ask, limits=limits)
+                replies, healthy = self._drive(sandbox, plan, ask, limits=limits)
                 return replies
             finally:
                 self._give_back(sandbox, healthy=healthy)
 
     def _in_turn(self, plans: list[Plan]) -> list[RunRecord]:
-        with self._turnstile.turn() as processors:
-            return self._one_by_one(plans, processors)
+        with self._turnstile.turn():
+            return self._one_by_one(plans)
 
-    def _one_by_one(self, plans: list[Plan], processors: tuple[int, ...]) -> list[RunRecord]:
+    def _one_by_one(self, plans: list[Plan]) -> list[RunRecord]:
         records: list[RunRecord] = []
         while len(records) < len(plans):
             environment = of_sandbox(plans[len(records)].environment)
@@ -382,7 +382,7 @@ class Laboratory:
                     if of_sandbox(plan.environment) != environment:
                         break
                     healthy = False
-                    replies, healthy = self._drive(sandbox, plan, processors)
+                    replies, healthy = self._drive(sandbox, plan)
                     records.append(reading.record(plan, replies, self._subject))
             finally:
                 self._give_back(sandbox, healthy=healthy)
@@ -392,14 +392,13 @@ class Laboratory:
         self,
         sandbox: Sandbox,
         plan: Plan,
-        processors: tuple[int, ...],
         ask: _Ask = _CALL,
         *,
         limits: Limits | None = None,
     ) -> tuple[list[reading.Reply], bool]:
         """Run a plan in a sandbox; gives the account, and whether the sandbox can be used again."""
         try:
-            run = _Run(sandbox, self._subject, limits or self._limits, plan, processors, ask)
+            run = _Run(sandbox, self._subject, limits or self._limits, plan, ask)
             replies = run.drive()
         except ChannelClosed as error:
             said = ""
@@ -491,11 +490,9 @@ class _Run:
         subject: Subject,
         limits: Limits,
         plan: Plan,
-        processors: tuple[int, ...],
         ask: _Ask,
     ) -> None:
         self._sandbox = sandbox
-        self._processors = processors[: plan.environment.cpu_count]
         self._limits = limits
         self._plan = plan
         self._ask = ask
@@ -569,7 +566,6 @@ class _Run:
                 "later": delivery.later,
                 "seed": Entropy(self._plan.environment.random_seed, position).take(64),
                 "observe": self._plan.observe.value,
-                "processors": self._processors,
                 "limits": asdict(self._limits),
                 **self._ask,
             }

@@ -1,11 +1,10 @@
-"""How many runs are made at once, and where (R-AUTOTUNE): what the machine has left over, measured while they are made.
+"""How many runs are made at once (R-AUTOTUNE): what the machine has left over, measured while they are made.
 
 Rules this module keeps:
 
 - with a number given, that many; otherwise as many as there are processors, which is where it begins;
 - one more when those who wait could use processors that have nothing to do: runs sleep, and wait for each other;
-- one fewer when the processors are busy without it; never more than the free memory holds, and never none;
-- a run that is bound to one processor gets the one to which the fewest are bound.
+- one fewer when the processors are busy without it; never more than the free memory holds, and never none.
 """
 
 from __future__ import annotations
@@ -33,8 +32,8 @@ class Machine(Protocol):
     """What is asked of the machine."""
 
     @property
-    def processors(self) -> tuple[int, ...]:
-        """The numbers of the processors that this process may use; at least one."""
+    def processors(self) -> int:
+        """How many processors this process may use; at least one."""
 
     def idle(self) -> float:
         """The part of the time, from 0 to 1, in which those processors had nothing to do since this was last asked."""
@@ -47,8 +46,8 @@ class ThisMachine:
     """This machine, as Linux tells it: proc(5)."""
 
     def __init__(self) -> None:
-        self.processors = tuple(sorted(os.sched_getaffinity(0)))
-        self._own = frozenset(f"cpu{number}" for number in self.processors)
+        self._own = frozenset(f"cpu{number}" for number in os.sched_getaffinity(0))
+        self.processors = max(1, len(self._own))
         self._before = self._ticks()
 
     def idle(self) -> float:
@@ -91,9 +90,8 @@ class Turnstile:
 
     def __init__(self, jobs: int | None, memory: int, machine: Machine | None = None) -> None:
         self._machine = machine or ThisMachine()
-        self._bound = dict.fromkeys(self._machine.processors, 0)
-        self._least = jobs or len(self._bound)
-        self.most = jobs or _MOST_PER_PROCESSOR * len(self._bound)
+        self._least = jobs or self._machine.processors
+        self.most = jobs or _MOST_PER_PROCESSOR * self._machine.processors
         self._memory = memory + _RUN_BYTES
         self._changed = threading.Condition()
         self._inside = 0
@@ -102,21 +100,18 @@ class Turnstile:
         self.peak = 0
 
     @contextlib.contextmanager
-    def turn(self) -> Iterator[tuple[int, ...]]:
-        """Wait until there is room for one more, and be that one; gives the processors, the least wanted one first."""
+    def turn(self) -> Iterator[None]:
+        """Wait until there is room for one more, and be that one."""
         with self._changed:
             while self._inside >= self._room():
                 self._changed.wait(_LOOK_SECONDS)
             self._inside += 1
             self.peak = max(self.peak, self._inside)
-            processors = tuple(sorted(self._bound, key=self._bound.__getitem__))
-            self._bound[processors[0]] += 1
         try:
-            yield processors
+            yield
         finally:
             with self._changed:
                 self._inside -= 1
-                self._bound[processors[0]] -= 1
                 self._changed.notify()
 
     def _room(self) -> int:

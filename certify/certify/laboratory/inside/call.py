@@ -97,7 +97,7 @@ def run(request: dict[str, Any], tape: Tape, watch: socket.socket, trace: int) -
     os.environ.update(dict(environment["env"]) | {"TZ": environment["timezone"], "HOME": request["work"]})
     time.tzset()
     with contextlib.suppress(OSError):
-        os.sched_setaffinity(0, request["processors"])
+        os.sched_setaffinity(0, _processors(environment["cpu_count"]))
     sys.setswitchinterval(environment["threads"])
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
@@ -128,6 +128,14 @@ def run(request: dict[str, Any], tape: Tape, watch: socket.socket, trace: int) -
     with contextlib.suppress(Exception):
         sys.stdout.flush()
         sys.stderr.flush()
+
+
+def _processors(count: int) -> list[int]:
+    """So many processors, beginning with the one on which the kernel has put this process: it knows what is idle."""
+    usable = sorted(os.sched_getaffinity(0))
+    here = ctypes.CDLL(None).sched_getcpu()
+    first = usable.index(here) if here in usable else 0
+    return [*usable[first:], *usable[:first]][:count]
 
 
 def _ballast() -> list[object]:
