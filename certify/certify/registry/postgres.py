@@ -202,8 +202,8 @@ class PostgresStore(Transactions):
     def _writing(self) -> Iterator[SqlView]:
         with _translated(self.folder):
             self.disk.steps("begin")
-            with _transaction(self._connection, _BEGIN_WRITING):
-                view = SqlView(self._run, self.disk, self.blobs, IN_JSON)
+            with _transaction(self._connection, _BEGIN_WRITING) as begun:
+                view = SqlView(self._run, self.disk, self.blobs, IN_JSON, {"events": _last_value(begun)})
                 self.blobs.take_back(view.holds_blob)
                 yield view
                 view.flush()
@@ -212,8 +212,16 @@ class PostgresStore(Transactions):
             self.blobs.forget(view.journal)
 
 
-_BEGIN_WRITING: Final = f"BEGIN; SELECT pg_advisory_xact_lock({APPLICATION})"
-"""Both in one way to the server and back."""
+_BEGIN_ALONE: Final = f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({APPLICATION})"
+_BEGIN_WRITING: Final = f"{_BEGIN_ALONE}; SELECT coalesce(max(number), 0) FROM events"  # noqa: S608 - a number of ours
+"""All in one way to the server and back; each statement sees what was committed when the one before it was done."""
+
+
+def _last_value(cursor: Any) -> int:
+    """The number that the last of several statements has found."""
+    while cursor.nextset():
+        pass
+    return int(cursor.fetchone()[0])
 
 
 @lru_cache(maxsize=1024)
@@ -223,10 +231,10 @@ def _marked(statement: str) -> str:
 
 
 @contextlib.contextmanager
-def _transaction(connection: Any, begin: str, end: str = "COMMIT") -> Iterator[None]:
+def _transaction(connection: Any, begin: str, end: str = "COMMIT") -> Iterator[Any]:
+    """A transaction; what beginning it has found."""
     try:
-        connection.execute(begin)  # what begins a write may fail after the transaction was begun
-        yield
+        yield connection.execute(begin)  # what begins a write may fail after the transaction was begun
         connection.execute(end)
     except BaseException:
         if not connection.closed:
@@ -270,7 +278,7 @@ def _demand_schema(connection: Any, folder: Path) -> None:
     if found > SCHEMA_VERSION:
         raise wrong(NEWER_SCHEMA, f"{folder} has schema {found}; this release reads up to {SCHEMA_VERSION}")
     if found < SCHEMA_VERSION:
-        with _transaction(connection, _BEGIN_WRITING):
+        with _transaction(connection, _BEGIN_ALONE):
             found = connection.execute("SELECT max(version) FROM migrations").fetchone()[0]
             _apply(connection, found, write_time(system_clock()))
 

@@ -298,14 +298,24 @@ class Spoiled(Exception):
 
 
 class SqlView:
-    """`Reader` and `Writer` on an open transaction."""
+    """`Reader` and `Writer` on an open transaction.
 
-    def __init__(self, run: Run, disk: Disk, blobs: Blobs, bulk: Bulk = IN_MARKS) -> None:
+    Args:
+        run: runs a statement.
+        disk: where files are changed.
+        blobs: where blobs rest.
+        bulk: how the database takes many values at once.
+        last: the numbers of the last rows of tables, where they are known.
+    """
+
+    def __init__(
+        self, run: Run, disk: Disk, blobs: Blobs, bulk: Bulk = IN_MARKS, last: Mapping[str, int] | None = None
+    ) -> None:
         self._execute = run
         self._bulk = bulk
         self._disk = disk
         self._blobs = blobs
-        self._waiting = _Waiting()
+        self._waiting = _Waiting(numbers=dict(last or {}))
         self._seen: dict[tuple[str, str], Record | None] = {}
         self._absent: set[str] = set()
         self._fresh: set[str] = set()
@@ -627,7 +637,7 @@ class SqlView:
 
     def put_record(self, record: Record, expected: int) -> Record:
         stored = replace(record, version=expected + 1)
-        text = json.dumps(stored.data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        text = _JSON.encode(stored.data)
         found = self.record(record.kind, record.id)
         if (found.version if found else 0) != expected:
             raise Conflict(f"{record.kind} {record.id}", expected, found.version if found else 0)
@@ -652,7 +662,7 @@ class SqlView:
             self._change(statement, *_COUNT)
 
     def add_event(self, at: str, kind: str, item: str, data: Mapping[str, Any]) -> None:
-        text = json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        text = _JSON.encode(data)
         self._grow("events", at, kind, item, text)
 
     def add_audit(self, at: str, who: str, action: str, item: str, outcome: str, reason: str, address: str) -> None:
@@ -680,6 +690,7 @@ class SqlView:
         return changed
 
 
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 _SELECT_RELEASES: Final = "SELECT node, release, subject, evidence, entry, status, version FROM releases"
 _SWAP: Final = (
     " ON CONFLICT (kind, id) DO UPDATE SET owner = excluded.owner, state = excluded.state, version = excluded.version, "

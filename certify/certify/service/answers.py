@@ -50,10 +50,12 @@ _STATUS: Final[Mapping[Rule, int]] = {
 """A registry that does not work is out of order, not defective: the client may come again."""
 
 
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A value as JSON."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return Response(text.encode("utf-8"), status, headers, "application/json")
+    return Response(_JSON.encode(value).encode("utf-8"), status, headers, "application/json")
 
 
 def problem(

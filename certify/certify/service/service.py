@@ -102,15 +102,14 @@ class Service:
             Declined: SRV002, a token was sent that nobody has.
         """
         address, now = client_address(request), self.clock()
-        token, cookie = bearer(request), request.cookies.get(COOKIE, "")
-        if token:
+        if token := bearer(request):
             found = await self.known.actor(identity.by_token, token, now=now, address=address)
             if found is None:
                 headers = {"WWW-Authenticate": 'Bearer realm="certify", error="invalid_token"'}
                 message = "the token is unknown, has ended, or was revoked"
                 raise Declined(401, NOT_SIGNED_IN, message, headers=headers, action="sign in", item=token[:20])
             return found
-        if cookie:
+        if cookie := request.cookies.get(COOKIE, ""):
             held = await self.known.actor(identity.by_session, cookie, now=now, address=address)
             if held is not None:
                 return held
