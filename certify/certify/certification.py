@@ -23,7 +23,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from certify import __version__, codec
+from certify import __version__, codec, parsing
 from certify.checks import determinism, sandbox
 from certify.checks.workbench import Check, Workbench
 from certify.evidence import dsse
@@ -263,14 +263,15 @@ def _judge_all(
     """Run the checks of a group side by side: while one thinks, another's runs have the processors."""
     pool = ThreadPoolExecutor(len(wave), thread_name_prefix="check")
     try:
-        waiting: dict[str, Future[CheckResult]] = {}
-        for name, check in wave.items():
-            teller.began(name)
-            waiting[name] = pool.submit(_judge, name, check, replace(bench, progress=_advance(teller, name)))
-        if len(wave) > 1:
-            meanwhile()
-        for name, judged in waiting.items():
-            yield name, judged.result()
+        with parsing.in_turn():
+            waiting: dict[str, Future[CheckResult]] = {}
+            for name, check in wave.items():
+                teller.began(name)
+                waiting[name] = pool.submit(_judge, name, check, replace(bench, progress=_advance(teller, name)))
+            if len(wave) > 1:
+                meanwhile()
+            for name, judged in waiting.items():
+                yield name, judged.result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # what is interrupted ends when the laboratory closes
 

@@ -99,7 +99,7 @@ def stretch(text: str, span: Span) -> str:
     return "\n".join(lines)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.data())
 def test_every_value_that_tomllib_reads_is_found_where_it_is_written(data: st.DataObject) -> None:
     """The text at each value's span, read alone, gives the value that tomllib reads there in the document."""
@@ -112,7 +112,7 @@ def test_every_value_that_tomllib_reads_is_found_where_it_is_written(data: st.Da
     assert {path: repr(value) for path, value in leaves(document)} == {path: repr(v) for path, v in read.items()}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.data())
 def test_every_key_is_found_where_it_is_first_written(data: st.DataObject) -> None:
     """The text at each key's span, read as a key, is that key; and there is a span for every key of the document."""
