@@ -49,12 +49,26 @@ def test_imports_take_the_code_that_was_read(folder: Path) -> None:
             sys.modules.pop(name, None)
 
 
-def test_what_takes_too_much_is_left(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Source that eats memory ends its own process and nothing else: every delivery meets it within its own limits."""
-    assert compiled.read(folder)
-    monkeypatch.setattr(compiled, "_MEMORY_BYTES", 1)
+TIGHT = """
+import sys
+from pathlib import Path
+from certify.laboratory.inside import compiled
+compiled._MEMORY_BYTES = int(sys.argv[2])
+print([Path(name).name for name in compiled.read(Path(sys.argv[1]))])
+"""
+
+
+@pytest.mark.parametrize(("memory", "left"), [(1, True), (2**30, False)])
+def test_what_takes_too_much_is_left(folder: Path, memory: int, left: bool) -> None:
+    """Source that eats memory ends its own process and nothing else: every delivery meets it within its own limits.
+
+    In an interpreter of its own, which has no freed memory to compile in.
+    """
     (folder / "heavy.py").write_text("names = [" + ",".join(f"'name {n}'" for n in range(50_000)) + "]\n")
-    assert str(folder / "heavy.py") not in compiled.read(folder)
+    ran = subprocess.run(
+        [sys.executable, "-c", TIGHT, str(folder), str(memory)], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert ("heavy.py" not in ran.stdout) == left, ran.stdout
 
 
 PLUGIN = """
