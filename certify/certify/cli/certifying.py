@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -59,9 +62,19 @@ def certify(
 
         output = Output(as_json=as_json)
         settings = _settings(node.folder.subject.manifest.node.id, only, policy, registry, output)
-        with TerminalProgress(output.people) as progress:
+        with TerminalProgress(output.people) as progress, _memory_kept():
             found = pipeline.judge(node, settings, progress)
     return found, write_report(found)
+
+
+@contextlib.contextmanager
+def _memory_kept() -> Iterator[None]:
+    """Have the collector pass over what there is already: drawing inputs collects, and waits for all of it."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _settings(node: str, only: list[str], policy: Path | None, registry: str, output: Output) -> pipeline.Settings:
