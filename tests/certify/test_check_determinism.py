@@ -215,11 +215,24 @@ def test_what_gives_no_answer_is_never_passed(
 
 
 def test_a_node_that_hangs_is_unknown(tmp_path: Path) -> None:
-    """C-DETERMINISM: without an answer there is nothing to compare, and nothing is passed."""
+    """C-DETERMINISM: without an answer there is nothing to compare, and nothing is passed; the first run shows it."""
     code = "import time\n\n\ndef node(x: int) -> int:\n    time.sleep(60)\n    return x\n"
     with plainly(write_node(tmp_path, code, 1), limits=Limits(wall=0.2)) as (folder, laboratory):
         result = determinism.check(Workbench(folder.subject, laboratory, folder.inputs, {}))
     assert isinstance(result.verdict, Unknown)
+    assert result.measured["replays"] == 1
+
+
+def test_a_node_that_ends_on_one_fixture_is_replayed_on_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C-DETERMINISM: seeded: the first fixture gives no answer, and the second one leaks all the same."""
+    code = "import os, time\n\n\ndef node(x: int) -> float:\n    return time.time() if x else os._exit(3)\n"
+    clocks = tuple(each for each in PERTURBATIONS if each[0] is Factor.CLOCK)
+    monkeypatch.setattr(determinism, "PERTURBATIONS", clocks)
+    with plainly(write_node(tmp_path, code, 1)) as (folder, laboratory):
+        result = determinism.check(Workbench(folder.subject, laboratory, {"ends": b"0", "leaks": b"1"}, {}))
+    assert said(result) == [("DET002", "error")]
 
 
 @pytest.mark.parametrize(

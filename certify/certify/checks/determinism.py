@@ -188,8 +188,8 @@ def check(bench: Workbench) -> CheckResult:
     replays = _Replays(bench)
     pins = frozenset(node.pins)
     replays.make(_schedule(node.effects, pins))
-    if replays.screened(screens(pins)) and None not in replays.leaks:  # what differs by itself cannot be told apart
-        replays.make(_singly(pins))
+    if not replays.hopeless and replays.screened(screens(pins)) and None not in replays.leaks:
+        replays.make(_singly(pins))  # what differs by itself could not be told apart
     causes = _causes(bench, replays.leaks)
     found = {cause.leak.factor for cause in causes}
     measured = {
@@ -227,8 +227,14 @@ class _Replays:
         self.undecided = ""
         self.artefacts: dict[str, str] = {}
 
+    @property
+    def hopeless(self) -> bool:
+        """Whether there is nothing to compare with: the first run of every fixture gave no answer."""
+        begun = self._base.keys() == self._bench.fixtures.keys()
+        return begun and all(_undecided(fixture, record) for fixture, record in self._base.items())
+
     def make(self, schedule: Iterable[tuple[Factor | None, Environment]]) -> None:
-        """Replay every fixture in these surroundings, and note where it differs."""
+        """Replay every fixture in these surroundings, and note where it differs; until that is hopeless."""
         listed = list(schedule)
         for (factor, environment), fixture, record in self._run(listed, [environment for _, environment in listed]):
             self.undecided = self.undecided or _undecided(fixture, record)
@@ -238,6 +244,8 @@ class _Replays:
             elif factor not in self.leaks and self._differs(first, record):
                 self.leaks[factor] = _Leak(factor, fixture, environment, first, record)
                 self.artefacts[f"replay of {fixture}, other {factor or 'run'}"] = self._bench.keep(record)
+            if self.hopeless:
+                return
 
     def screened(self, environments: Sequence[Environment]) -> bool:
         """Whether anything differs, or gives no answer, in these surroundings, in which several factors are changed."""

@@ -170,6 +170,7 @@ class Supervisor:
             with contextlib.suppress(BaseException):
                 from certify.laboratory.inside import upstream
 
+                compiled.use(self._codes)
                 upstream.run(
                     self._hello["upstreams"], self._sockets, message["faults"], Tape.opened(tape.descriptor),
                     lambda: int.from_bytes(self._current[:], "little"), lambda: os.close(write),
