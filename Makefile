@@ -30,7 +30,7 @@ gates: setup ## Imports run downwards only; the project speaks of itself alone
 	@$(BIN)/python ci/gates.py
 
 unit: setup ## Tests
-	@$(BIN)/python -m pytest -q -n 3 --dist worksteal
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 bench: setup ## Benchmark tables
 	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -15,6 +16,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from certify.checks import contract_rules as rules
 from certify.checks.contract_judging import expectation, is_part, judge
 from certify.checks.contract_matrix import Bed, Case, matrix
+from certify.checks.contract_places import Lines
 from certify.checks.contract_sources import Sources
 from certify.checks.fuzz_edges import boundaries, invalid, shown
 from certify.checks.fuzzing import draws, ended, text_of
@@ -30,6 +32,7 @@ from certify.laboratory.record import (
     Raised,
     Returned,
     RunRecord,
+    Step,
     Usage,
     World,
 )
@@ -392,3 +395,29 @@ def test_codes_are_declared_once() -> None:
     declared = [rule for rule in vars(rules).values() if isinstance(rule, type(rules.PROGRAMMING))]
     assert len({rule.code for rule in declared}) == len(declared)
     assert [rule.code for rule in declared if not rule.code.startswith("CON") or not rule.advice] == []
+
+
+class _Busy:
+    """A bench whose machine is so busy that the first run ends before the entry point returns."""
+
+    def __init__(self, slow: int) -> None:
+        self.subject = SimpleNamespace(manifest=SimpleNamespace(node=SimpleNamespace(entry="node:node")))
+        self.laboratory = self
+        self.slow = slow
+        self.runs = 0
+
+    def signature(self) -> SimpleNamespace:
+        return SimpleNamespace(file="node.py", line=1)
+
+    def run(self, _plan: Plan) -> SimpleNamespace:
+        self.runs += 1
+        values = {} if self.runs <= self.slow else {"return": "1"}
+        return SimpleNamespace(steps=((Step(Place("node.py", 7), "node", values),),))
+
+
+@pytest.mark.parametrize(("slow", "line", "runs"), [(0, 7, 1), (2, 7, 3), (9, 1, 3)])
+def test_a_line_is_looked_for_again_when_a_busy_machine_hid_it(slow: int, line: int, runs: int) -> None:
+    """C-CONTRACT: seeded: a time-out of the node's own ended the watched run, and the entry point was blamed."""
+    bench = _Busy(slow)
+    assert Lines(bench).returned(b"1") == Place("node.py", line)  # type: ignore[arg-type]  # what is used of a bench
+    assert bench.runs == runs

@@ -608,13 +608,39 @@ def test_sandboxes_that_were_started_early_are_as_good_as_any(tmp_path: Path) ->
     with Laboratory(folder.subject, jobs=2) as lab:
         lab.stock()
         lab._coming[0].result()
-        assert [sandbox.preloaded for sandbox in lab._idle] == [()]
+        assert [sandbox.ready.modules for sandbox in lab._idle] == [()]
         outcomes = {record.outcomes[0] for record in lab.run_all([Plan((Delivery(b"1"),))] * 9)}
         with lab._lock:
             started += [*lab._idle, *lab._busy]
     assert len(outcomes) == 1
     assert len(started) == 2
-    assert all("colorsys" in sandbox.preloaded for sandbox in started)
+    assert all("colorsys" in sandbox.ready.modules for sandbox in started)
+
+
+def test_the_methods_of_data_classes_are_compiled_once(tmp_path: Path) -> None:
+    """What the first delivery had compiled is at hand for the others, which are none the wiser."""
+    code = """
+        from dataclasses import dataclass
+
+
+        @dataclass(frozen=True)
+        class Order:
+            id: str
+            count: int = 1
+
+
+        def node(order: Order) -> str:
+            return f"{order} {hash(order) == hash(Order(order.id))} {Order.__init__.__code__.co_filename}"
+    """
+    with opened(write_node(tmp_path, code, {"id": "a"})) as (_folder, lab):
+        lab.signature()
+        texts = lab._ready.texts
+        outcomes = {lab.run(Plan((Delivery(b'{"id": "a"}'),))).outcomes[0] for _ in range(2)}
+        assert {sandbox.ready.texts for sandbox in lab._idle} == {texts}
+    (outcome,) = outcomes
+    assert isinstance(outcome, Returned)
+    assert outcome.json == b"\"Order(id='a', count=1) True <string>\""
+    assert any("def __init__" in text for text in texts)
 
 
 def test_usual_sandboxes_are_kept_for_the_next_run(tmp_path: Path) -> None:

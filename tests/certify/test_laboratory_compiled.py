@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from certify.laboratory.inside import compiled
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of modules that can be imported; the usual way to import comes back afterwards."""
     monkeypatch.setattr(SourceFileLoader, "get_code", SourceFileLoader.get_code)
+    monkeypatch.setattr(dataclasses, "exec", exec, raising=False)
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "parts").mkdir()
     (tmp_path / "parts" / "whole.py").write_text("VALUE = 'as read'\n")
@@ -27,7 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_what_compiles_is_compiled(folder: Path) -> None:
     """A file that is no Python is left to the delivery that imports it; the others are ready."""
-    codes = compiled.read(folder)
+    codes = compiled.read(folder).files
     assert list(codes) == [str(folder / "parts" / "whole.py")]
     assert codes[str(folder / "parts" / "whole.py")].co_filename == str(folder / "parts" / "whole.py")
 
@@ -49,12 +51,59 @@ def test_imports_take_the_code_that_was_read(folder: Path) -> None:
             sys.modules.pop(name, None)
 
 
+RECORDS = """
+from dataclasses import dataclass, field
+
+@dataclass(frozen=True)
+class Order:
+    id: str
+    count: int = 1
+    tags: list[str] = field(default_factory=list)
+
+@dataclass(order=True, slots=True)
+class Line:
+    sku: str
+"""
+
+
+def defined(codes: compiled.Codes) -> tuple[list[str], object]:
+    """The texts that were lacking when the module of data classes was imported, and what its classes do."""
+    lacking = compiled.use(codes)
+    sys.modules.pop("records", None)
+    importlib.invalidate_caches()
+    try:
+        module = importlib.import_module("records")
+        order, line = module.Order("a"), module.Line("b")
+        return list(lacking), (repr(order), order == module.Order("a"), repr(line), line < module.Line("c"))
+    finally:
+        sys.modules.pop("records", None)
+
+
+def test_data_classes_take_the_code_that_was_compiled_from_equal_texts(folder: Path) -> None:
+    """What the first delivery lacks is compiled once; seeded: a field more, and its class takes nothing that was kept.
+
+    A data class of another module is not told of, and a text that is no Python is left out.
+    """
+    (folder / "records.py").write_text(RECORDS)
+    lacking, usual = defined(compiled.read(folder))
+    assert len(lacking) >= 8
+    codes = compiled.read(folder, [*lacking, "def ("])
+    assert set(codes.texts) == set(lacking)
+    assert defined(codes) == ([], usual)
+    (folder / "records.py").write_text(RECORDS.replace("    count: int = 1", "    count: int = 1\n    more: int = 2"))
+    texts, (shown, *_others) = defined(compiled.Codes(compiled.read(folder).files, codes.texts))  # type: ignore[misc]
+    assert (shown, bool(texts)) == ("Order(id='a', count=1, more=2, tags=[])", True)
+    lacking = compiled.use(codes)
+    dataclasses.make_dataclass("Elsewhere", ["field"])
+    assert lacking == []
+
+
 TIGHT = """
 import sys
 from pathlib import Path
 from certify.laboratory.inside import compiled
 compiled._MEMORY_BYTES = int(sys.argv[2])
-print([Path(name).name for name in compiled.read(Path(sys.argv[1]))])
+print([Path(name).name for name in compiled.read(Path(sys.argv[1])).files])
 """
 
 

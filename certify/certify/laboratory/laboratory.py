@@ -43,7 +43,7 @@ from certify.laboratory.inside.nursery import FIRST_PID
 from certify.laboratory.kernel import Entropy, Watch
 from certify.laboratory.reading import LaboratoryError
 from certify.laboratory.record import Delivery, Environment, Plan, RunRecord, planted
-from certify.laboratory.sandbox import Layout, Sandbox, Upstream, of_sandbox, write_configuration
+from certify.laboratory.sandbox import Layout, Ready, Sandbox, Upstream, of_sandbox, write_configuration
 from certify.laboratory.turnstile import Turnstile
 from certify.manifest.model import Manifest, ResourceKind
 from certify.subject import Signature, Subject
@@ -144,7 +144,7 @@ class Laboratory:
         self._busy: set[Sandbox] = set()
         self._closed = False
         self._described: Future[Signature] | None = None
-        self._modules: tuple[str, ...] = ()
+        self._ready = Ready()
         self.runs = 0
         place = Path(_MEMORY if os.access(_MEMORY, os.W_OK) else tempfile.gettempdir())
         sweep(place)
@@ -253,7 +253,7 @@ class Laboratory:
             modules = (*modules, "asyncio")
         if self._rehearsal is not None:
             modules = (*modules, *self._rehearsed(self._rehearsal))
-        self._modules = tuple(dict.fromkeys(modules))
+        self._ready = Ready(tuple(dict.fromkeys(modules)), reading.texts(reply))
         return signature
 
     def _rehearsed(self, text: bytes) -> tuple[str, ...]:
@@ -273,16 +273,16 @@ class Laboratory:
         return refused + [False] * (len(texts) - len(refused))
 
     def _is_up_to_date(self, sandbox: Sandbox) -> bool:
-        """Whether the sandbox has imported what the node imports: one that started earlier is told so now."""
-        modules = self._modules
-        if sandbox.preloaded == modules:
+        """Whether the sandbox has at hand what the node uses: one that started earlier is told so now."""
+        wanted = self._ready
+        if sandbox.ready == wanted:
             return True
         try:
-            sandbox.channel.send({"t": "preload", "names": list(modules)})
+            sandbox.channel.send({"t": "preload", **wanted.to_data()})
             ready = self._is_ready(sandbox)
         except ChannelClosed:
             return False
-        sandbox.preloaded = modules
+        sandbox.ready = wanted
         return ready
 
     @staticmethod
@@ -434,7 +434,7 @@ class Laboratory:
 
     def _started(self, environment: Environment) -> Sandbox:
         sandbox = Sandbox(self._layout, environment)
-        sandbox.preloaded = self._modules
+        sandbox.ready = self._ready
         with self._lock:
             self._busy.add(sandbox)
         self._greet(sandbox)
@@ -448,7 +448,7 @@ class Laboratory:
                     "t": "hello",
                     "upstreams": [asdict(upstream) for upstream in self._layout.upstreams],
                     "clock": sandbox.environment.clock,
-                    "preload": list(sandbox.preloaded),
+                    **sandbox.ready.to_data(),
                     "plugins": _has_pydantic_plugins(),
                     "filter": filters.watched(),
                     "entry": manifest.node.entry,

@@ -113,6 +113,11 @@ def imported(reply: Reply, subject: Subject) -> tuple[str, ...]:
     )
 
 
+def texts(reply: Reply) -> tuple[str, ...]:
+    """Texts that the node had compiled while it was imported, each once."""
+    return tuple(dict.fromkeys(str(text) for record in reply.records("texts") for text in record["texts"]))
+
+
 def _import_failure(reply: Reply, subject: Subject, entry: str) -> Diagnostic:
     no_entry, raised = reply.first("no-entry"), reply.first("raised")
     manifest = Place(subject.manifest_file, 1)

@@ -110,6 +110,18 @@ class Layout:
 _SNAPSHOTS: Final = threading.Lock()
 
 
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a sandbox has at hand before any delivery: modules that are imported, and texts that are compiled."""
+
+    modules: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+
+    def to_data(self) -> dict[str, list[str]]:
+        """As the supervisor is told."""
+        return {"preload": list(self.modules), "texts": list(self.texts)}
+
+
 def _tool(name: str, package: str) -> str:
     path = shutil.which(name)
     if path is None:
@@ -244,13 +256,13 @@ class Sandbox:
 
     Attributes:
         protected: process ids inside that no signal may reach.
-        preloaded: what was imported in it before any delivery.
+        ready: what it has at hand before any delivery.
     """
 
     def __init__(self, layout: Layout, environment: Environment) -> None:
         self.environment = environment
         self.protected: frozenset[int] = frozenset({1})
-        self.preloaded: tuple[str, ...] = ()
+        self.ready = Ready()
         command = self._prepared(layout, environment)
         with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
             here, there = socket.socketpair()

@@ -112,7 +112,7 @@ def run(request: dict[str, Any], tape: Tape, watch: socket.socket, trace: int) -
     faulthandler.register(LAST_WORDS, trace, all_threads=True)
     faulthandler.register(signal.SIGXCPU, trace, all_threads=False, chain=True)
     sys.path.insert(0, "/node")
-    compiled.use(request["codes"])
+    lacking = compiled.use(request["codes"])
     pauses = Pauses(environment["threads"]) if environment["threads"] < _USUAL_SWITCH_INTERVAL else None
     watcher = Watcher(tape, request["observe"], pauses)
     ballast = _ballast() if environment["aslr"] else None
@@ -125,6 +125,8 @@ def run(request: dict[str, Any], tape: Tape, watch: socket.socket, trace: int) -
         del ballast
     tape.append(outcome, instead={"t": "unencodable", "reason": "what came of the call is too large for a record"})
     tape.append({"t": "modules", "names": sorted(name for name in sys.modules if name not in request["known_modules"])})
+    if "describe" in request:
+        tape.append({"t": "texts", "texts": lacking}, instead={"t": "texts", "texts": []})
     with contextlib.suppress(Exception):
         sys.stdout.flush()
         sys.stderr.flush()

@@ -5,7 +5,7 @@ It answers the laboratory's messages one by one:
 - ``world``: empty the world, start the upstreams, remember the plan's parts;
 - ``start``: have a process forked for one delivery; ``finished`` is sent when it ends;
 - ``close``: stop the upstreams and send the world's description and the exchanges;
-- ``preload``: import modules, so that later deliveries begin with them.
+- ``preload``: import modules and compile texts, so that later deliveries begin with them.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Supervisor:
         self._known_modules: set[str] = set()
         self._mounted = world.mounted()
         self._nursery: Nursery | None = None
-        self._codes: compiled.Codes = {}
+        self._codes = compiled.Codes()
 
     def run(self) -> None:
         """Serve."""
@@ -111,15 +111,15 @@ class Supervisor:
             listener.listen(128)
             self._sockets[description["name"]] = listener
         typed.warm_up(plugins=hello["plugins"])
-        self._codes = compiled.read(_NODE)
         clock.freeze(hello["clock"])
         self._known_modules = set(sys.modules)
-        self._preload(hello["preload"])
+        self._preload(hello["preload"], hello["texts"])
 
-    def _preload(self, names: list[str]) -> None:
-        """Import what the node will import, and have deliveries forked from what has it."""
+    def _preload(self, names: list[str], texts: list[str]) -> None:
+        """Import and compile what the node will, and have deliveries forked from what has it."""
         if self._nursery is not None:
             self._nursery.close()
+        self._codes = compiled.read(_NODE, texts)
         for name in names:
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
@@ -145,7 +145,7 @@ class Supervisor:
             case "close":
                 self._channel.send(self._close_world())
             case "preload":
-                self._preload(message["names"])
+                self._preload(message["preload"], message["texts"])
             case other:
                 raise ChannelClosed(f"no message is called {other!r}")
 
