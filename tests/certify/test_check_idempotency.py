@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from certify.checks import idempotency, idempotency_rules, schedules
-from certify.checks.aftermath import Aftermath, Expectation, aftermath
+from certify.checks.aftermath import Aftermath, Difference, Expectation, Surplus, aftermath
 from certify.checks.schedules import Kind, Schedule, Step
+from certify.checks.trials import Trial
 from certify.checks.variants import is_covered, variants
 from certify.checks.workbench import Workbench
 from certify.evidence.verdict import CheckResult, Failed, NotApplicable, Passed, Unknown
@@ -220,6 +221,22 @@ def test_a_schedule_says_what_it_does() -> None:
     assert first.describe() == "deliver `pay`; crash before system call 0; deliver `pay` again"
     lost = schedules.lost_answer("pay", "bank", 1, 61)
     assert lost.describe() == "deliver `pay`; lose the answer of `bank` to request 2; deliver `pay` again"
+
+
+@pytest.mark.parametrize(("again", "kept"), [({17, 20}, [9, 17, 20]), ({3}, [3, 9, 17, 20]), (set(), [3, 9, 17, 20])])
+def test_a_failure_by_chance_is_not_the_one_that_is_shown(again: set[int], kept: list[int]) -> None:
+    """C-IDEM: seeded: two deliveries overlapped on a busy machine, and the line at which one was held was blamed."""
+
+    def held(at: int, *, fails: bool) -> Trial:
+        steps = (Step("a", at, "preempt"), Step("a"))
+        difference = Difference((Surplus("rows", 2, 1, ()),)) if fails else Difference()
+        return Trial(Schedule(Kind.CONCURRENT, steps, (("a",),)), record(), difference)
+
+    def attempt(wanted: list[Schedule]) -> list[Trial]:
+        return [held(schedule.steps[0].at or 0, fails=schedule.steps[0].at in again) for schedule in wanted]
+
+    trials = [held(3, fails=True), held(9, fails=False), held(17, fails=True), held(20, fails=True)]
+    assert [trial.schedule.steps[0].at for trial in idempotency.without_chance(trials, attempt)] == kept
 
 
 def test_a_smaller_schedule_is_preferred() -> None:
