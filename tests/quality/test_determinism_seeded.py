@@ -18,8 +18,9 @@ from determinism_support import Bench, Case, cases, opened, write_shared
 
 LEAKING, STEADY = cases("leaking"), cases("steady")
 ALL = os.environ.get("CERTIFY_SEEDS") == "all"
-#: Cases with a manifest of their own that are judged with `CERTIFY_SEEDS=all`: another one leaks in the same place.
-SELDOM = {"clock-in-a-request", "set-in-a-request"}
+#: Cases that are judged with `CERTIFY_SEEDS=all`: another one leaks in the same place, and the race of `as-completed`
+#: may show under one more factor when the machine is busy.
+SELDOM = {"as-completed", "clock-in-a-request", "set-in-a-request"}
 #: Of the ways to leak a factor, so many are judged, spread over all of them; every one with `CERTIFY_SEEDS=all`.
 MOST_OF_A_FACTOR = 2
 #: How often the steady nodes are judged: 20 is what is asked of a release.
@@ -33,7 +34,8 @@ def chosen() -> dict[str, Case]:
     kinds: dict[frozenset[frozenset[str]], list[str]] = {}
     for name, case in LEAKING.items():
         kinds.setdefault(case.expect, []).append(name)
-    return {name: LEAKING[name] for names in kinds.values() for name in names[:: -(-len(names) // MOST_OF_A_FACTOR)]}
+    some = [name for names in kinds.values() for name in names[:: -(-len(names) // MOST_OF_A_FACTOR)]]
+    return {name: LEAKING[name] for name in some if name not in SELDOM}
 
 
 SHARED = {name: case for name, case in chosen().items() if not case.alone}
