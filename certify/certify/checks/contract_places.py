@@ -18,6 +18,7 @@ from certify.laboratory.record import Delivery, Event, EventKind, Fault, Observe
 from certify_spec.diagnostics import Place
 
 _NOT_FINITE: Final = re.compile(r"(?<![\w'\"])-?(?:nan|inf)(?![\w'\"])")
+#: Watched runs that are made to see where the entry point returned.
 _TRIES: Final = 3
 _QUOTED: Final = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 
