@@ -27,6 +27,7 @@ from certify.cli.replaying import changed
 from certify.evidence.verdict import CheckResult
 from certify.laboratory.laboratory import Laboratory
 from certify.laboratory.record import Delivery, Observe, Plan
+from certify.manifest.model import Effects
 from certify.subject import NodeFolder, read_subject
 from certify_spec.diagnostics import Diagnostic, Place
 from lab_support import write_node
@@ -133,7 +134,8 @@ class Bench:
         inputs = {
             "one": json.dumps({"case": case.module, "value": json.loads(case.settings.get("input", "1"))}).encode()
         }
-        return self.judge_inputs(inputs, **claims)
+        effects = Effects(case.settings.get("effects", "pure"))
+        return self.judge_inputs(inputs, **{"effects": effects} | claims)
 
     def judge_inputs(self, inputs: Mapping[str, bytes], **claims: Any) -> CheckResult:
         """What C-DETERMINISM says of these inputs."""

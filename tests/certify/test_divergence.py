@@ -96,3 +96,13 @@ def test_readings_and_sendings_have_a_place() -> None:
     assert [event.target for event in readings(seen, Factor.ENV)] == ["HOME"]
     assert [event.target for event in readings(seen, None)] == ["time.time"]
     assert [event.target for event in sendings(seen)] == ["a:1"]
+
+
+def test_a_clock_that_runs_on_is_no_reading_of_the_wall_clock_or_the_zone() -> None:
+    """A pool's wait reads the monotonic clock: what it waits for may be a race, but neither clock nor time zone."""
+    pool = Event(EventKind.CLOCK, "time.monotonic", 0, {"through": ["threading"]}, Place("n.py", 3))
+    asked = Event(EventKind.CLOCK, "time.clock_gettime", 0, {}, Place("n.py", 4))
+    seen = run((3, {}), events=(pool, asked))
+    for factor in (Factor.CLOCK, Factor.TIMEZONE):
+        assert readings(seen, factor) == (asked,)
+    assert readings(seen, None) == (pool, asked)

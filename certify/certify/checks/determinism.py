@@ -5,11 +5,9 @@ Rules this module keeps:
 - where a difference is named, one factor at a time differs from the pinned surroundings. Before that, factors that
   need a sandbox of their own are changed together (`screens`): if nothing differs then, none of them is changed alone;
 - *strict*: outputs and the requests sent are byte-identical under every factor; *stable*: under every factor that the
-  manifest
-  does not pin, within its tolerance; *best effort*: causes are recorded, nothing is judged;
+  manifest does not pin, within its tolerance; *best effort*: causes are recorded, nothing is judged;
 - a difference between two runs in the same surroundings is a cause of its own: something that nobody can pin (a thread
-  race, the
-  monotonic clock);
+  race, the monotonic clock);
 - what is found is shown with the line where the runs part and a command that shows it again.
 """
 
@@ -21,7 +19,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
-from certify.checks.divergence import Divergence, divergence, readings, sendings
+from certify.checks.divergence import RUNNING_CLOCKS, Divergence, divergence, readings, sendings
 from certify.checks.workbench import Laboratory, Workbench
 from certify.evidence.verdict import CheckResult, Failed, Passed, Unknown, Verdict
 from certify.laboratory.record import (
@@ -147,12 +145,8 @@ _SCATTERINGS: Final = 4
 _CHANCES: Final = 3
 #: Factors under which no two runs need to be equal.
 _NEVER_TWICE: Final = frozenset({Factor.ASLR, Factor.THREADS, Factor.CPU_COUNT})
-#: Clocks that run on in the laboratory.
-_RUNNING_CLOCKS: Final = frozenset(
-    {"time.monotonic", "time.perf_counter", "time.process_time", "time.thread_time"}
-    | {"time.monotonic_ns", "time.perf_counter_ns", "time.clock_gettime", "time.clock_gettime_ns"}
-)
-
+#: Calls that give a running clock, or may.
+_MAYBE_RUNNING: Final = RUNNING_CLOCKS | {"time.clock_gettime", "time.clock_gettime_ns"}
 
 _Item = TypeVar("_Item")
 
@@ -458,7 +452,7 @@ def _races(record: RunRecord) -> bool:
 
     And it reads no running clock.
     """
-    clocks = any(event.target in _RUNNING_CLOCKS and not event.detail.get("through") for event in record.events)
+    clocks = any(event.target in _MAYBE_RUNNING and not event.detail.get("through") for event in record.events)
     started = any(event.kind is EventKind.THREAD for event in record.events if event.place is not None)
     return not clocks and (started or any(step.thread for steps in record.steps for step in steps))
 

@@ -1,9 +1,8 @@
 """Finds the line where two runs of the same node part.
 
 Both runs are recorded line by line (`Observe.LINES`). Sets and maps are compared without regard to order, so the line
-named
-is the first at which a difference became visible in a value: where a set was turned into a list, a clock was read, a
-seed was drawn.
+named is the first at which a difference became visible in a value: where a set was turned into a list, a clock was
+read, a seed was drawn.
 """
 
 from __future__ import annotations
@@ -117,6 +116,11 @@ _READINGS: Final = {
 }
 
 
+#: Clocks that run on in the laboratory: neither another wall clock nor another time zone changes what they show.
+RUNNING_CLOCKS: Final = frozenset(
+    {"time.monotonic", "time.perf_counter", "time.process_time", "time.thread_time"}
+    | {"time.monotonic_ns", "time.perf_counter_ns", "time.process_time_ns", "time.thread_time_ns"}
+)
 _SENT: Final = (EventKind.CAPABILITY, EventKind.CONNECT, EventKind.WRITE, EventKind.DATABASE)
 
 
@@ -128,4 +132,9 @@ def sendings(record: RunRecord) -> tuple[Event, ...]:
 def readings(record: RunRecord, factor: Factor | None) -> tuple[Event, ...]:
     """The events in which the node read this factor, or may have, in its own lines; without one, what none can pin."""
     kinds = _READINGS.get(factor, set()) if factor else {EventKind.CLOCK, EventKind.THREAD}
-    return tuple(event for event in record.events if event.kind in kinds and event.place is not None)
+    without = RUNNING_CLOCKS if factor else frozenset()
+    return tuple(
+        event
+        for event in record.events
+        if event.kind in kinds and event.place is not None and event.target not in without
+    )
