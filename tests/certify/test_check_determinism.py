@@ -54,6 +54,8 @@ LEAKS = """
             return [next(tempfile._get_candidate_names())]
         if what == "timer":
             return [time.perf_counter()]
+        if what == "waits":
+            time.perf_counter()
         return [what]
 """
 
@@ -193,6 +195,24 @@ class Spoiled:
         return [*map(self.run, plans)]
 
     remembered = run_all
+
+
+class Scattered(Spoiled):
+    """A laboratory in which runs side by side take turns in two sandboxes; in the other one the node answers more."""
+
+    def run_all(self, plans: Iterable[Plan]) -> Iterator[RunRecord]:
+        """Every second record is of the other sandbox."""
+        for number, plan in enumerate(plans):
+            record = self._laboratory.run(plan)
+            yield replace(record, outcomes=(Returned(b"\x81\x01", b"[1]"),)) if number % 2 else record
+
+
+@pytest.mark.parametrize(("what", "code"), [("nothing", "DET010"), ("waits", "DET020")])
+def test_what_differs_between_sandboxes_alone_is_their_layout(bench: Bench, what: str, code: str) -> None:
+    """C-DETERMINISM: each sandbox repeats itself: that is an address, unless a running clock may have its part in it."""
+    inputs = {"one": b'"%s"' % what.encode()}
+    result = determinism.check(Workbench(bench.folder.subject, Scattered(bench.laboratory), inputs, {}))
+    assert said(result) == [(code, "error")]
 
 
 @pytest.mark.parametrize(

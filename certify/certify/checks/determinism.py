@@ -153,13 +153,17 @@ _Item = TypeVar("_Item")
 
 @dataclass(frozen=True, slots=True)
 class _Leak:
-    """A factor that changed the answer, in the first fixture and environment where it did. No factor: nothing did."""
+    """A factor that changed the answer, in the first fixture and environment where it did. No factor: nothing did.
+
+    `steady` says of a leak without a factor that no two runs in one sandbox differed.
+    """
 
     factor: Factor | None
     fixture: str
     environment: Environment
     first: RunRecord
     second: RunRecord
+    steady: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,7 +363,7 @@ def close(first: Any, second: Any, tolerance: float) -> bool:
 
 def _causes(bench: Workbench, leaks: Mapping[Factor | None, _Leak]) -> list[_Cause]:
     """What made the runs differ: confirmed by running again, line by line, and told apart."""
-    confirmed = {leak.factor: leak for leak in (_confirmed(bench, leak) for leak in leaks.values())}
+    confirmed = {leak.factor: leak for leak in (_of_layout(bench, _confirmed(bench, leak)) for leak in leaks.values())}
     if None in confirmed:  # what differs by itself differs under every factor too: the factors cannot be told apart
         confirmed = {None: confirmed[None]}
     return _folded([_cause(bench, leak) for leak in confirmed.values()], frozenset(bench.subject.manifest.node.pins))
@@ -377,15 +381,29 @@ def _confirmed(bench: Workbench, leak: _Leak) -> _Leak:
     again = [record for record in again if not _limited(record)] or [leak.first]
     astray = [record for record in again[1:] if not same(again[0], record, tolerance)]
     if astray or leak.factor is None:
-        return replace(leak, factor=None, environment=BASE, second=astray[0] if astray else leak.second)
+        second = astray[0] if astray else leak.second
+        return replace(leak, factor=None, environment=BASE, second=second, steady=not astray)
     if not same(leak.first, again[0], tolerance):
         return replace(leak, factor=Factor.ASLR, environment=replace(BASE, aslr=True), second=again[0])
     if leak.factor in _NEVER_TWICE:
         return leak
     others = bench.laboratory.run_all([Plan(delivery, leak.environment)] * _CONFIRMATIONS)
     if any(same(leak.first, record, tolerance) for record in others if not _limited(record)):
-        return replace(leak, factor=None, environment=BASE)
+        return replace(leak, factor=None, environment=BASE, steady=True)
     return leak
+
+
+def _of_layout(bench: Workbench, leak: _Leak) -> _Leak:
+    """The leak with memory's layout for its factor, if that is all that can make two sandboxes differ.
+
+    So it is when runs in one sandbox are equal, and no thread is started and no running clock read, by whomsoever.
+    """
+    if leak.factor is not None or not leak.steady:
+        return leak
+    [watched] = _closely(bench, (Delivery(bench.fixtures[leak.fixture]),), [BASE])
+    if any(event.kind is EventKind.THREAD or event.target in _MAYBE_RUNNING for event in watched.events):
+        return leak
+    return replace(leak, factor=Factor.ASLR, environment=replace(BASE, aslr=True))
 
 
 def _cause(bench: Workbench, leak: _Leak) -> _Cause:
