@@ -74,7 +74,9 @@ DET012 = Rule(
     "Join threads and merge their results in a fixed order.",
 )
 DET013 = Rule(
-    "DET013", "The output depends on the order in which a folder is listed.", "Sort what listing a folder gives."
+    "DET013",
+    "The output depends on how files came into a folder: the order in which it is listed, or their times.",
+    "Sort what listing a folder gives, and leave the times of files out.",
 )
 DET014 = Rule(
     "DET014",
