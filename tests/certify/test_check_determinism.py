@@ -209,7 +209,7 @@ class Scattered(Spoiled):
 
 @pytest.mark.parametrize(("what", "code"), [("nothing", "DET010"), ("waits", "DET020")])
 def test_what_differs_between_sandboxes_alone_is_their_layout(bench: Bench, what: str, code: str) -> None:
-    """C-DETERMINISM: each sandbox repeats itself: that is an address, unless a running clock may have its part in it."""
+    """C-DETERMINISM: each sandbox repeats itself: an address, unless a running clock may play a part."""
     inputs = {"one": b'"%s"' % what.encode()}
     result = determinism.check(Workbench(bench.folder.subject, Scattered(bench.laboratory), inputs, {}))
     assert said(result) == [(code, "error")]
