@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import faulthandler
 import inspect
+import itertools
 import json
 import os
 import random
@@ -124,12 +125,21 @@ def run(request: dict[str, Any], tape: Tape, watch: socket.socket, trace: int) -
         watcher.stop()
         del ballast
     tape.append(outcome, instead={"t": "unencodable", "reason": "what came of the call is too large for a record"})
-    tape.append({"t": "modules", "names": sorted(name for name in sys.modules if name not in request["known_modules"])})
+    tape.append({"t": "modules", "names": sorted({*request["preloaded"], *loaded_since(request["born_with"])})})
     if "describe" in request:
         tape.append({"t": "texts", "texts": lacking}, instead={"t": "texts", "texts": []})
     with contextlib.suppress(Exception):
         sys.stdout.flush()
         sys.stderr.flush()
+
+
+def loaded_since(count: int) -> list[str]:
+    """The names of modules that were imported when there were so many before.
+
+    Only the new names are touched: to look at a name copies the page that it is on, and there are hundreds.
+    """
+    new = max(0, len(sys.modules) - count)
+    return sorted(itertools.islice(reversed(sys.modules), new))
 
 
 def _processors(count: int) -> list[int]:

@@ -74,6 +74,8 @@ class Supervisor:
         self._upstream: tuple[int, Tape] | None = None
         self._current = mmap.mmap(-1, 8)
         self._known_modules: set[str] = set()
+        self._preloaded: list[str] = []
+        self._born_with = 0
         self._mounted = world.mounted()
         self._nursery: Nursery | None = None
         self._codes = compiled.Codes()
@@ -126,6 +128,8 @@ class Supervisor:
         provide = sys.modules.get("certify.laboratory.inside.provide")
         if provide is not None:  # the node takes a context
             provide.declared(self._hello["manifest"])
+        self._preloaded = [name for name in sys.modules if name not in self._known_modules]
+        self._born_with = len(sys.modules)
         gc.collect()
         gc.freeze()
         self._nursery = Nursery(self._live, self._forget)
@@ -225,7 +229,7 @@ class Supervisor:
             with os.fdopen(order, "rb") as file:
                 request = self._hello | cbor2.load(file)
             os.close(output)
-            request["known_modules"] = self._known_modules
+            request["preloaded"], request["born_with"] = self._preloaded, self._born_with
             request["codes"] = self._codes
             request["work"] = str(call.work_folder(request["environment"]))
             call.run(request, tape, self._watch, trace)

@@ -1,8 +1,8 @@
 """The simulated upstreams: real HTTP servers on the sandbox's loopback, which answer as told.
 
 One process for one world. Each `http` resource listens at its own address and port, with TLS where its URL says so; a
-request
-goes to the resource's simulator, an ASGI application of the node's folder, or to the fault that the plan has for it.
+request goes to the resource's simulator, an ASGI application of the node's folder, or to the fault that the plan has
+for it.
 Every request and answer is written to the tape before the answer leaves.
 """
 
@@ -25,6 +25,7 @@ from typing import Any, Final
 
 import h11
 
+from certify.laboratory.inside.call import loaded_since
 from certify.laboratory.inside.tape import Tape
 
 _LARGEST_BODY: Final = 16 * 2**20
@@ -200,9 +201,9 @@ class Upstream:
         os.chdir(self._work)
         if self._application is None:
             module, _, name = self._simulator.partition(":")
-            known = set(sys.modules)
+            before = len(sys.modules)
             self._application = getattr(importlib.import_module(module), name)
-            self._tape.append({"t": "modules", "names": sorted(sys.modules.keys() - known)})
+            self._tape.append({"t": "modules", "names": loaded_since(before)})
         target, _, query = path.partition("?")
         scope = {
             "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": method,
