@@ -3,8 +3,8 @@
 Rules this module keeps:
 
 - the files of a subject are those that decide what the node does, or prove it: the manifest, its fixtures, its proof
-  bundles, and every module of its
-  folder that the entry point, a simulator or a declared type may import (`certify.manifest.closure`);
+  bundles, and every module of its folder that the entry point, a simulator or a declared type may import
+  (`certify.manifest.closure`);
 - a file is read once, and its digest is that of the bytes read;
 - the digest of a subject depends on its files' names and bytes alone.
 """

@@ -1,8 +1,7 @@
 """C-SANDBOX: every fixture is run, and the node stays within its sandbox.
 
 This check runs first: it shows that the node answers at all, and what came of each fixture is what later checks build
-on.
-A violation is evidence, not a crash: the sandbox has denied it, and this check says what was tried, and where.
+on. A violation is evidence, not a crash: the sandbox has denied it, and this check says what was tried, and where.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Records as bytes: what evidence keeps of a run, and what a replay is compared with.
 
 A record has two parts. What `observable` gives is decided by the subject and the plan: a replay must give it again,
-byte for byte.
-The rest (times, memory, standard error, lines, values read from clocks) is kept for people.
+byte for byte. The rest (times, memory, standard error, lines, values read from clocks) is kept for people.
 """
 
 from __future__ import annotations

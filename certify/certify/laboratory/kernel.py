@@ -3,8 +3,7 @@
 Rules this module keeps:
 
 - observation only reads the process's memory, which it may change behind our back; so nothing is *allowed* on what was
-  read.
-  What must not happen is prevented by the namespaces, or decided on registers alone (new processes);
+  read. What must not happen is prevented by the namespaces, or decided on registers alone (new processes);
 - writes to pipes and event descriptors are the process talking to itself: passed on, not counted;
 - an answer to a process that is gone is no error.
 

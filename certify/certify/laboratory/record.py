@@ -306,8 +306,7 @@ class World:
     Attributes:
         files: digest of every file in the working folder by path, databases left out.
         databases: every table of every SQLite file, by path: its rows, sorted, each as text. Those of simulated
-            upstreams
-            are below ``upstream/``, as are their files.
+            upstreams are below ``upstream/``, as are their files.
         texts: content of those files that are UTF-8 text of at most 64 KiB, by path.
     """
 

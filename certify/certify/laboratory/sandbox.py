@@ -80,8 +80,7 @@ class Layout:
     """What all sandboxes of one laboratory share: a folder with their configuration files, and the node's files.
 
     The node is run from a copy that holds the subject's files and nothing else: what is not in the subject's digest
-    does not
-    exist in the laboratory, and an edit while it works changes nothing.
+    does not exist in the laboratory, and an edit while it works changes nothing.
     """
 
     folder: Path

@@ -1,8 +1,7 @@
 """One delivery: the life of a process that calls the node once and ends.
 
 Order matters here, and is the module's whole point: limits, then entropy, then the announcing filter, then the watch,
-and only
-then the first line of the node's code.
+and only then the first line of the node's code.
 """
 
 from __future__ import annotations

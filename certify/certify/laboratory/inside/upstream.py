@@ -2,8 +2,7 @@
 
 One process for one world. Each `http` resource listens at its own address and port, with TLS where its URL says so; a
 request goes to the resource's simulator, an ASGI application of the node's folder, or to the fault that the plan has
-for it.
-Every request and answer is written to the tape before the answer leaves.
+for it. Every request and answer is written to the tape before the answer leaves.
 """
 
 from __future__ import annotations

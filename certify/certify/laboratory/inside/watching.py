@@ -3,8 +3,7 @@
 Rules this module keeps:
 
 - every event carries the innermost line of the node's own files that led to it, and the modules between that line and
-  the
-  event (`through`), so that a reader can tell a node's own reading of the clock from its HTTP library's;
+  the event (`through`), so that a reader can tell a node's own reading of the clock from its HTTP library's;
 - equal events from the same line are recorded once;
 - the watch never changes what the node computes: an error inside it is recorded, not raised.
 """
