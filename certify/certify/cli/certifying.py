@@ -40,10 +40,10 @@ class Report:
     html: bytes
 
 
-def signing_key(place: Path | None) -> KeyPair:
-    """The key to sign with; the first publish makes one in the default folder."""
+def signing_key(place: Path | None) -> KeyPair | None:
+    """The key to sign with; None when the default folder has none yet, and the first node that passes makes one."""
     if place is None and not any(default_folder().glob("*.pem")):
-        return new_key()
+        return None
     return load_key(place)
 
 
@@ -146,8 +146,8 @@ def write_report(found: Certification) -> Report:
     return Report(folder, folder / "report.html", html)
 
 
-def submit(found: Certification, report: Report, key: KeyPair, registry: str) -> Receipt:
-    """Sign the evidence and hand it in, in one transaction.
+def submit(found: Certification, report: Report, key: KeyPair | None, registry: str) -> Receipt:
+    """Sign the evidence, with a new key if there is none, and hand it in, in one transaction.
 
     Raises:
         Refused: the registry declines.
@@ -156,6 +156,7 @@ def submit(found: Certification, report: Report, key: KeyPair, registry: str) ->
     from certify.cli import registries
     from certify.registry.submission import Submission
 
+    key = key or new_key()
     bundle = found.sign(key)
     evidence = found.evidence
     encoded = evidence.encode()
