@@ -29,6 +29,7 @@ LEAKS = """
     import itertools
     import random
     import tempfile
+    import threading
     import time
     import uuid
 
@@ -56,6 +57,8 @@ LEAKS = """
             return [time.perf_counter()]
         if what == "waits":
             time.perf_counter()
+        if what == "threads":
+            threading.Thread(target=len, args=(what,)).start()
         return [what]
 """
 
@@ -197,6 +200,9 @@ class Spoiled:
     remembered = run_all
 
 
+ELSEWHERE = (Returned(b"\x81\x01", b"[1]"),)
+
+
 class Scattered(Spoiled):
     """A laboratory in which runs side by side take turns in two sandboxes; in the other one the node answers more."""
 
@@ -204,14 +210,29 @@ class Scattered(Spoiled):
         """Every second record is of the other sandbox."""
         for number, plan in enumerate(plans):
             record = self._laboratory.run(plan)
-            yield replace(record, outcomes=(Returned(b"\x81\x01", b"[1]"),)) if number % 2 else record
+            yield replace(record, outcomes=ELSEWHERE) if number % 2 else record
 
 
-@pytest.mark.parametrize(("what", "code"), [("nothing", "DET010"), ("waits", "DET020")])
-def test_what_differs_between_sandboxes_alone_is_their_layout(bench: Bench, what: str, code: str) -> None:
-    """C-DETERMINISM: each sandbox repeats itself: an address, unless a running clock may play a part."""
+class Moved(Scattered):
+    """A laboratory whose runs in turn come from the other sandbox, but for the first ones."""
+
+    turns = 0
+
+    def run_in_turn(self, plans: Iterable[Plan]) -> list[RunRecord]:
+        """Records of one sandbox."""
+        self.turns += 1
+        records = map(self._laboratory.run, plans)
+        return [replace(record, outcomes=ELSEWHERE) if self.turns > 1 else record for record in records]
+
+
+@pytest.mark.parametrize(("what", "code"), [("nothing", "DET010"), ("waits", "DET020"), ("threads", "DET012")])
+@pytest.mark.parametrize("sandboxes", [Scattered, Moved])
+def test_what_differs_between_sandboxes_alone_is_their_layout(
+    bench: Bench, sandboxes: type[Scattered], what: str, code: str
+) -> None:
+    """C-DETERMINISM: each sandbox repeats itself: an address, unless threads or a running clock may play a part."""
     inputs = {"one": b'"%s"' % what.encode()}
-    result = determinism.check(Workbench(bench.folder.subject, Scattered(bench.laboratory), inputs, {}))
+    result = determinism.check(Workbench(bench.folder.subject, sandboxes(bench.laboratory), inputs, {}))
     assert said(result) == [(code, "error")]
 
 

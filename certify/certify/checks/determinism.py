@@ -374,8 +374,8 @@ def _causes(bench: Workbench, leaks: Mapping[Factor | None, _Leak]) -> list[_Cau
 def _confirmed(bench: Workbench, leak: _Leak) -> _Leak:
     """The leak, if the pinned surroundings give one answer again and again, and the changed ones another.
 
-    Otherwise it is nothing that this factor did. What is the same within a sandbox and another in the next is memory's
-    layout; what differs within one has no factor.
+    Otherwise it is nothing that this factor did. What is the same within a sandbox and another in the next is steady;
+    what differs within one has no factor at all.
     """
     tolerance = bench.subject.manifest.node.tolerance
     delivery = (Delivery(bench.fixtures[leak.fixture]),)
@@ -386,7 +386,7 @@ def _confirmed(bench: Workbench, leak: _Leak) -> _Leak:
         second = astray[0] if astray else leak.second
         return replace(leak, factor=None, environment=BASE, second=second, steady=not astray)
     if not same(leak.first, again[0], tolerance):
-        return replace(leak, factor=Factor.ASLR, environment=replace(BASE, aslr=True), second=again[0])
+        return replace(leak, factor=None, environment=BASE, second=again[0], steady=True)
     if leak.factor in _NEVER_TWICE:
         return leak
     others = bench.laboratory.run_all([Plan(delivery, leak.environment)] * _CONFIRMATIONS)
@@ -398,12 +398,12 @@ def _confirmed(bench: Workbench, leak: _Leak) -> _Leak:
 def _of_layout(bench: Workbench, leak: _Leak) -> _Leak:
     """The leak with memory's layout for its factor, if that is all that can make two sandboxes differ.
 
-    So it is when runs in one sandbox are equal, and no thread is started and no running clock read, by whomsoever.
+    So it is when runs in one sandbox are equal, and the node starts no thread and reads no running clock itself.
     """
     if leak.factor is not None or not leak.steady:
         return leak
     [watched] = _closely(bench, (Delivery(bench.fixtures[leak.fixture]),), [BASE])
-    if any(event.kind is EventKind.THREAD or event.target in _MAYBE_RUNNING for event in watched.events):
+    if _threads(watched) or _reads_running_clock(watched):
         return leak
     return replace(leak, factor=Factor.ASLR, environment=replace(BASE, aslr=True))
 
@@ -468,13 +468,19 @@ def _race(bench: Workbench, delivery: tuple[Delivery], runs: list[RunRecord]) ->
 
 
 def _races(record: RunRecord) -> bool:
-    """Whether threads are all that can make this run differ by itself: its lines are run by some, or start them.
+    """Whether threads are all that can make this run differ by itself."""
+    return _threads(record) and not _reads_running_clock(record)
 
-    And it reads no running clock.
-    """
-    clocks = any(event.target in _MAYBE_RUNNING and not event.detail.get("through") for event in record.events)
+
+def _threads(record: RunRecord) -> bool:
+    """Whether the node's lines start threads, or are run by some."""
     started = any(event.kind is EventKind.THREAD for event in record.events if event.place is not None)
-    return not clocks and (started or any(step.thread for steps in record.steps for step in steps))
+    return started or any(step.thread for steps in record.steps for step in steps)
+
+
+def _reads_running_clock(record: RunRecord) -> bool:
+    """Whether the node itself, and not a library that waits for something, reads a clock that runs on."""
+    return any(event.target in _MAYBE_RUNNING and not event.detail.get("through") for event in record.events)
 
 
 def _folded(causes: list[_Cause], pins: frozenset[Factor]) -> list[_Cause]:
