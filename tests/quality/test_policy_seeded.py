@@ -83,6 +83,10 @@ NODES: dict[str, tuple[str, str, Callable[[Plan], RunRecord], str]] = {
     "secret of the environment returned": (
         "[idempotency]", SECRET, lambda plan: ran(plan, output={"status": "laboratory-api_token"}), "POL113",
     ),
+    "secret in a URL": (
+        "[idempotency]", SECRET, lambda plan: ran(plan, exchanges=[exchange(path="/c?token=laboratory-api_token")]),
+        "POL116",
+    ),
     "undeclared PII field": ('"customer.email" = "pii"\n', "", ran, "POL110"),
     "PII tagged internal": ('"customer.email" = "pii"', '"customer.email" = "internal"', ran, "POL112"),
     "PII in a header": ("", "", lambda plan: ran(plan, exchanges=[exchange(headers=[("x-who", EMAIL)])]), "POL105"),

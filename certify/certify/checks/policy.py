@@ -48,6 +48,11 @@ UNSEARCHED: Final = Rule(
     "A stored value was too long to be searched for sensitive data.",
     "Give a fixture in which it is at most 4 KiB, so that it can be searched.",
 )
+IN_URL: Final = Rule(
+    "POL116",
+    "A credential is in the URL of a request.",
+    "Send it in a header: URLs are kept in logs and caches.",
+)
 UNOBSERVED: Final = Rule(
     "POL121",
     "A run could not be observed in full, so nothing is decided.",
@@ -286,7 +291,7 @@ def _value(value: object) -> str:
 
 
 def _credential_findings(origin: Origin, run: Run) -> Iterator[Diagnostic]:
-    """Credentials in the output, in logs and prints, and in stores: by form, and by the placeholder of a secret.
+    """Credentials in the output, in logs and prints, in stores and URLs: by form, and by the placeholder of a secret.
 
     Values of tagged fields are looked for in the output alone: elsewhere their class is asked of policy.
     """
@@ -302,10 +307,11 @@ def _credential_findings(origin: Origin, run: Run) -> Iterator[Diagnostic]:
             yield _credential(RETURNED, f"the output holds {what}", entry, run, output)
     planted_ones = dict(_planted(origin.manifest))
     for sent in (*sent_in(run.record, origin.manifest), *_raised(run)):
-        if sent.kind != "http":  # there a credential is what the upstream asks for
-            for what in _credentials_in(sent, credentials if sent.kind == "raised" else [], planted_ones):
-                place = sent.place or origin.key(("node", "entry"))
-                yield _credential(LOGGED, f"{plain(sent.part)} holds {what}", place, run, sent)
+        if sent.kind == "http" and not sent.in_url:
+            continue  # there a credential is what the upstream asks for
+        for what in _credentials_in(sent, credentials if sent.kind in {"raised", "http"} else [], planted_ones):
+            place = sent.place or origin.key(("node", "entry"))
+            yield _credential(IN_URL if sent.in_url else LOGGED, f"{plain(sent.part)} holds {what}", place, run, sent)
 
 
 def _raised(run: Run) -> Iterator[Sent]:

@@ -64,6 +64,7 @@ class Sent:
         part: what it is, such as ``the body of POST /charges``.
         content: the bytes.
         place: the node's line that sent it, if known.
+        in_url: whether it is a request's path and query, which proxies and servers write into their logs.
     """
 
     resource: str
@@ -71,6 +72,7 @@ class Sent:
     part: str
     content: bytes
     place: Place | None = None
+    in_url: bool = False
 
 
 @dataclass(frozen=True, slots=True)

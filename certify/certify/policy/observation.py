@@ -38,8 +38,10 @@ def _of_exchange(exchange: Exchange, record: RunRecord) -> Iterator[Sent]:
     place = _place_of(exchange, record)
     line = f"{exchange.method} {exchange.path.partition('?')[0]}"
     headers = "\n".join(f"{name}: {value}" for name, value in exchange.headers)
+    yield Sent(
+        exchange.resource, "http", f"the path of {line}", exchange.path.encode("utf-8", "replace"), place, in_url=True
+    )
     for part, content in (
-        (f"the path of {line}", exchange.path.encode("utf-8", "replace")),
         (f"the headers of {line}", headers.encode("utf-8", "replace")),
         (f"the body of {line}", exchange.body),
     ):
