@@ -20,9 +20,9 @@ from certify_spec.diagnostics import Severity
 CASES = Path(__file__).parent / "idempotency_cases"
 #: Cases whose mechanism a cheaper case or an example has as well: judged with `CERTIFY_SEEDS=all`.
 SELDOM = {
-    "check_then_act", "key_misses_field", "key_of_the_day", "mark_before_write", "newer_revision_wins",
-    "one_transaction", "own_key_misses_field", "post_then_mark", "remembers_only_the_last", "says_read_only",
-    "swallowed_constraint", "two_transactions", "write_before_mark",
+    "check_then_act", "first_come_first_served", "key_misses_field", "key_of_the_day", "mark_before_write",
+    "newer_revision_wins", "one_transaction", "own_key_misses_field", "post_then_mark", "remembers_only_the_last",
+    "says_read_only", "swallowed_constraint", "total_of_marked", "two_transactions", "write_before_mark",
 }  # fmt: skip
 REFUSED = sorted((CASES / "refused").glob("*.py.txt"))
 ACCEPTED = sorted((CASES / "accepted").glob("*.py.txt"))
