@@ -236,6 +236,17 @@ def test_what_differs_between_sandboxes_alone_is_their_layout(
     assert said(result) == [(code, "error")]
 
 
+@pytest.mark.parametrize("sandboxes", [Scattered, Moved])
+def test_a_pinned_layout_explains_nothing(bench: Bench, sandboxes: type[Scattered]) -> None:
+    """C-DETERMINISM: two answers in pinned surroundings refuse a node that pins addresses, too."""
+    node = bench.folder.subject.manifest.node
+    claimed = node.model_copy(update={"determinism": Determinism.STABLE, "pins": (Factor.ASLR,)})
+    manifest = bench.folder.subject.manifest.model_copy(update={"node": claimed})
+    subject = replace(bench.folder.subject, manifest=manifest)
+    result = determinism.check(Workbench(subject, sandboxes(bench.laboratory), {"one": b'"nothing"'}, {}))
+    assert said(result) == [("DET020", "error")]
+
+
 @pytest.mark.parametrize(
     ("changed", "verdict", "says"),
     [

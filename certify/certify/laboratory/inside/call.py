@@ -11,7 +11,6 @@ import contextlib
 import ctypes
 import faulthandler
 import inspect
-import itertools
 import json
 import os
 import random
@@ -124,21 +123,12 @@ def run(request: dict[str, Any], tape: Tape, watch: socket.socket, trace: int) -
         watcher.stop()
         del ballast
     tape.append(outcome, instead={"t": "unencodable", "reason": "what came of the call is too large for a record"})
-    tape.append({"t": "modules", "names": sorted({*request["preloaded"], *loaded_since(request["born_with"])})})
+    tape.append({"t": "modules", "names": sorted({*request["preloaded"], *request["loaded"].since()})})
     if "describe" in request:
         tape.append({"t": "texts", "texts": lacking}, instead={"t": "texts", "texts": []})
     with contextlib.suppress(Exception):
         sys.stdout.flush()
         sys.stderr.flush()
-
-
-def loaded_since(count: int) -> list[str]:
-    """The names of modules that were imported when there were so many before.
-
-    Only the new names are touched: to look at a name copies the page that it is on, and there are hundreds.
-    """
-    new = max(0, len(sys.modules) - count)
-    return sorted(itertools.islice(reversed(sys.modules), new))
 
 
 def _processors(count: int) -> list[int]:

@@ -31,6 +31,7 @@ import cbor2
 
 from certify.laboratory.channel import Channel, ChannelClosed
 from certify.laboratory.inside import call, clock, compiled, typed, world
+from certify.laboratory.inside.modules import Loaded
 from certify.laboratory.inside.nursery import Nursery
 from certify.laboratory.inside.tape import Tape
 
@@ -73,9 +74,9 @@ class Supervisor:
         self._world: dict[str, Any] = {}
         self._upstream: tuple[int, Tape] | None = None
         self._current = mmap.mmap(-1, 8)
-        self._known_modules: set[str] = set()
-        self._preloaded: list[str] = []
-        self._born_with = 0
+        self._greeted_with: frozenset[str] = frozenset()
+        self._loaded = Loaded()
+        self._preloaded: frozenset[str] = frozenset()
         self._mounted = world.mounted()
         self._nursery: Nursery | None = None
         self._codes = compiled.Codes()
@@ -114,7 +115,7 @@ class Supervisor:
             self._sockets[description["name"]] = listener
         typed.warm_up(plugins=hello["plugins"])
         clock.freeze(hello["clock"])
-        self._known_modules = set(sys.modules)
+        self._greeted_with = Loaded().names
         self._preload(hello["preload"], hello["texts"])
 
     def _preload(self, names: list[str], texts: list[str]) -> None:
@@ -128,8 +129,8 @@ class Supervisor:
         provide = sys.modules.get("certify.laboratory.inside.provide")
         if provide is not None:  # the node takes a context
             provide.declared(self._hello["manifest"])
-        self._preloaded = [name for name in sys.modules if name not in self._known_modules]
-        self._born_with = len(sys.modules)
+        self._loaded = Loaded()
+        self._preloaded = self._loaded.names - self._greeted_with
         gc.collect()
         gc.freeze()
         self._nursery = Nursery(self._live, self._forget)
@@ -177,7 +178,7 @@ class Supervisor:
                 compiled.use(self._codes)
                 upstream.run(
                     self._hello["upstreams"], self._sockets, message["faults"], Tape.opened(tape.descriptor),
-                    lambda: int.from_bytes(self._current[:], "little"), lambda: os.close(write),
+                    self._loaded, lambda: int.from_bytes(self._current[:], "little"), lambda: os.close(write),
                 )  # fmt: skip
             os._exit(1)
         os.close(write)
@@ -229,7 +230,7 @@ class Supervisor:
             with os.fdopen(order, "rb") as file:
                 request = self._hello | cbor2.load(file)
             os.close(output)
-            request["preloaded"], request["born_with"] = self._preloaded, self._born_with
+            request["preloaded"], request["loaded"] = self._preloaded, self._loaded
             request["codes"] = self._codes
             request["work"] = str(call.work_folder(request["environment"]))
             call.run(request, tape, self._watch, trace)

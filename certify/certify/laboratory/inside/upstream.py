@@ -24,7 +24,7 @@ from typing import Any, Final
 
 import h11
 
-from certify.laboratory.inside.call import loaded_since
+from certify.laboratory.inside.modules import Loaded
 from certify.laboratory.inside.tape import Tape
 
 _LARGEST_BODY: Final = 16 * 2**20
@@ -45,14 +45,16 @@ class Upstream:
     """One resource."""
 
     def __init__(
-        self, description: dict[str, Any], faults: list[dict[str, Any]], tape: Tape, delivery: Callable[[], int]
-    ) -> None:
+        self, description: dict[str, Any], faults: list[dict[str, Any]], tape: Tape, loaded: Loaded,
+        delivery: Callable[[], int],
+    ) -> None:  # fmt: skip
         self.name: str = description["name"]
         self._scheme: str = description["scheme"]
         self._host: str = description["host"]
         self._simulator: str | None = description["simulator"]
         self._faults = [fault for fault in faults if fault["upstream"] == self.name]
         self._tape = tape
+        self._loaded = loaded
         self._delivery = delivery
         self._application: Any = None
         self._requests = 0
@@ -200,9 +202,8 @@ class Upstream:
         os.chdir(self._work)
         if self._application is None:
             module, _, name = self._simulator.partition(":")
-            before = len(sys.modules)
             self._application = getattr(importlib.import_module(module), name)
-            self._tape.append({"t": "modules", "names": loaded_since(before)})
+            self._tape.append({"t": "modules", "names": self._loaded.since()})
         target, _, query = path.partition("?")
         scope = {
             "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": method,
@@ -320,14 +321,14 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 def run(
     descriptions: list[dict[str, Any]], sockets: dict[str, socket.socket], faults: list[dict[str, Any]], tape: Tape,
-    current: Callable[[], int], ready: Callable[[], None],
+    loaded: Loaded, current: Callable[[], int], ready: Callable[[], None],
 ) -> None:  # fmt: skip
     """Serve until killed."""
     sys.path.insert(0, "/node")
 
     async def main() -> None:
         for description in descriptions:
-            upstream = Upstream(description, faults, tape, current)
+            upstream = Upstream(description, faults, tape, loaded, current)
             await asyncio.start_server(upstream.serve, sock=sockets[upstream.name], ssl=upstream.tls())
         ready()
         await asyncio.Event().wait()
